@@ -1,0 +1,94 @@
+# From the data to the paper. `make help` lists what there is to make.
+
+PROFILE := paper
+VENV    := .venv
+PYTHON  := python3
+
+PY      := $(VENV)/bin/python
+BUILD   := build/$(PROFILE)
+PARAMS  := params/$(PROFILE)
+
+# The paper profile's results are part of the repository; every other profile's stay in build/.
+ifeq ($(PROFILE),paper)
+FIGURES   := figures
+GENERATED := paper/generated
+PDF       := paper/paper.pdf
+else
+FIGURES   := $(BUILD)/figures
+GENERATED := $(BUILD)/generated
+PDF       := $(BUILD)/paper.pdf
+endif
+
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+EXECUTED  := $(NOTEBOOKS:%=$(BUILD)/%)
+SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle data/*/raw/*.gz published/*.csv)
+
+# `lib` is the one beside this file, also where two checkouts share a virtual environment.
+export PYTHONPATH := $(CURDIR)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export JUPYTER_PLATFORM_DIRS := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# The date that the PDF carries: the same sources give the same bytes.
+export SOURCE_DATE_EPOCH := 1767225600
+export FORCE_SOURCE_DATE := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help paper smoke pdf test check tex lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment."
+
+paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
+	@echo "The paper is $(PDF); the notebooks as run are in $(BUILD)/notebooks."
+
+smoke: ## the same with the smallest parameters
+	@$(MAKE) --no-print-directory paper PROFILE=smoke
+
+pdf: tex ## write the PDF from the results that are there
+	@mkdir -p $(BUILD)/paper
+	cd paper && latexmk -g -silent -pdf -halt-on-error -file-line-error \
+	    -outdir=../$(BUILD)/paper \
+	    -usepretex='\def\figuresroot{../$(FIGURES)}\def\generatedroot{../$(GENERATED)}' main.tex \
+	    || { grep -A 3 -m 1 '^[^ ]*:[0-9]*: ' ../$(BUILD)/paper/main.log; exit 2; }
+	cp $(BUILD)/paper/main.pdf $(PDF)
+
+test: $(VENV)/.installed tex ## lint, check types, run the tests and every notebook
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests notebooks \
+	    --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+
+lock: ## pin every dependency anew from pyproject.toml, keeping the pins that still fit
+	@scripts/venv.sh $(VENV) $(PYTHON)
+	$(PY) -m pip install --quiet uv
+	$(PY) -m uv pip compile --quiet pyproject.toml --extra test --output-file requirements.lock \
+	    --universal --python-version 3.11 --fork-strategy fewest \
+	    --no-emit-index-url --annotation-style line --custom-compile-command 'make lock'
+
+clean: ## remove what was built; keep .venv, the results and the cache of trained networks
+	rm -rf $(filter-out build/cache,$(wildcard build/*)) .pytest_cache .mypy_cache .ruff_cache
+	find lib tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+
+# Set-up. The stamp comes last, so that an interrupted installation is taken up again.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@scripts/venv.sh $(VENV) $(PYTHON)
+	$(PY) -m pip install -r requirements.lock
+	$(PY) -m pip install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tex:
+	@scripts/tex.sh
+
+# Bad parameters are refused before any kernel starts.
+check: $(VENV)/.installed
+	@$(PY) -m lib.parameters $(PARAMS)
+
+$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) | check
+	@mkdir -p $(@D)
+	$(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
+	    $< $(@D)/$*.partial.ipynb
+	@mv $(@D)/$*.partial.ipynb $@
