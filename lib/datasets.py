@@ -1,0 +1,132 @@
+"""Which images: MNIST from `data/`, or any grey-scale data set of torchvision by name."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor
+
+from lib import ROOT
+from lib.errors import UserError, unknown
+
+DATA = ROOT / "data"
+SIDE = 28
+OPTIONS: dict[str, dict[str, str]] = {
+    "MNIST": {},
+    "FashionMNIST": {},
+    "KMNIST": {},
+    "EMNIST": {"split": "digits"},
+}
+"""The data sets, and what torchvision needs to know beside the name."""
+
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+"""SHA-256 of the unpacked files that Y. LeCun, C. Cortes and C. J. C. Burges published."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set, both files.
+
+    `images[part]` is a uint8 tensor (rows, 784) and `labels[part]` an int64 tensor (rows,), where
+    `part` is "train" or "test" (the official files). `checksum` is the SHA-256 of all four tensors.
+    """
+
+    name: str
+    images: dict[str, Tensor]
+    labels: dict[str, Tensor]
+    checksum: str
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpack_mnist(folder: Path) -> None:
+    """Unpack the embedded MNIST files beside their archives, and verify all four.
+
+    Raises `UserError` where a file is missing, truncated or altered, or cannot be written.
+    """
+    for name, expected in MNIST_SHA256.items():
+        unpacked, archive = folder / name, folder / f"{name}.gz"
+        if not unpacked.is_file():
+            unpack(archive, unpacked)
+        found = sha256(unpacked)
+        if found != expected:
+            raise UserError(
+                f"{unpacked}: SHA-256 is {found}, expected {expected};"
+                f" delete it and run 'git checkout -- {archive.relative_to(ROOT)}'"
+            )
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Unpack one gzip file, so that `target` is either whole or absent."""
+    aside = target.with_suffix(f".{os.getpid()}.partial")
+    try:
+        with gzip.open(archive) as packed, aside.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        aside.replace(target)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(
+            f"{archive}: SHA-256 is {sha256(archive)} and it is not a whole gzip file ({error});"
+            f" run 'git checkout -- {archive.relative_to(ROOT)}'"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot unpack {archive}: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read(name: str, part: str) -> tuple[Tensor, Tensor]:
+    """Images (rows, 784) in uint8 and labels (rows,) of one part, downloading where it must.
+
+    Raises `UserError` where the files are absent and cannot be downloaded.
+    """
+    reader = getattr(torchvision.datasets, name)
+    options = {"root": str(DATA), "train": part == "train", **OPTIONS[name]}
+    try:
+        source = reader(**options, download=name != "MNIST")
+    except Exception as error:  # torchvision raises whatever its download met
+        folder = DATA / name / "raw"
+        raise UserError(
+            f"data set {name!r} is not under {folder} and could not be downloaded ({error});"
+            f" put its gzipped IDX files there, as torchvision.datasets.{name} names them"
+        ) from error
+    images = source.data.transpose(1, 2) if name == "EMNIST" else source.data  # stored sideways
+    return images.reshape(len(images), -1), source.targets.long()
+
+
+@lru_cache(maxsize=2)
+def load(name: str = "MNIST") -> Dataset:
+    """The data set of that name, read once a process.
+
+    Raises `UserError` for an unknown name, a missing file, or one that fails its checksum.
+    """
+    if name not in OPTIONS:
+        raise unknown("dataset", name, OPTIONS)
+    if name == "MNIST":
+        unpack_mnist(DATA / "MNIST" / "raw")
+    images, labels, digest = {}, {}, hashlib.sha256()
+    for part in ("train", "test"):
+        images[part], labels[part] = read(name, part)
+        digest.update(images[part].numpy().tobytes())
+        digest.update(labels[part].numpy().tobytes())
+    return Dataset(name, images, labels, digest.hexdigest())
+
+
+def pixels(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1]."""
+    return images.to(torch.float32) / 255

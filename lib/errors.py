@@ -1,0 +1,16 @@
+"""The one kind of error that is the user's to mend, and the sentence that says how."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Something given from outside is wrong; the message is one sentence for its reader."""
+
+
+def unknown(what: str, given: object, allowed: Iterable[object]) -> UserError:
+    """The error for a name that is not among `allowed`, with the nearest one that is."""
+    names = [str(name) for name in allowed]
+    nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return UserError(f"unknown {what} {given!r}: allowed are {', '.join(names)}{hint}")
