@@ -1,0 +1,124 @@
+"""A protocol is data: initial weights, optimiser, schedule, split, and what is scored where."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib.errors import UserError
+from lib.population import Population, owners, stack
+from lib.seeds import generator
+from lib.tasks import PUBLISHED_ORDER, digits
+
+PUBLISHED_WIDTHS = (2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64)
+PUBLISHED_SEEDS = (0, 42, 78)
+REPLAY_ORDER = ("0-1", "1-7", "4-9", "3-8", "5-6")
+"""The order in which the published code walks the pairs, and so draws their weights."""
+
+FEATURES = 784
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a network comes to its weights.
+
+    split: a name in `lib.tasks.SPLITS`. initial: "replayed" (the published draws), "normal"
+    (sd `scale`) or "uniform" (PyTorch's default for Linear, times `scale`). optimiser: "sgd" or
+    "adam". batch: rows a step, None for all rows. epochs: the most there may be. patience: epochs
+    without a lower validation loss before a network stops, and keeps its best weights; None runs
+    all epochs and keeps the last. scored_on: the part of the split that reported scores use.
+    """
+
+    name: str
+    split: str
+    initial: str
+    scale: float
+    optimiser: str
+    learning_rate: float
+    batch: int | None
+    epochs: int
+    patience: int | None
+    scored_on: str
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "published", "balanced", "replayed", 0.1, "sgd", 0.03, None, 100, None, "held_out"
+        ),
+        Protocol("described", "balanced", "normal", 0.1, "sgd", 0.03, None, 100, None, "test"),
+        Protocol("converged", "full", "uniform", 1.0, "adam", 0.001, 128, 200, 10, "test"),
+    )
+}
+
+
+@lru_cache(maxsize=4)
+def published_draws(seed: int) -> dict[tuple[str, int], tuple[Tensor, Tensor]]:
+    """Both weight matrices of the 55 published networks of one seed, by task and width.
+
+    The published code seeds NumPy's legacy generator once and draws for each width, then for each
+    pair; nothing else draws from it, so no network can be had without those before it.
+    """
+    rng = np.random.RandomState(seed)
+    draws = {}
+    for width in PUBLISHED_WIDTHS:
+        for task in REPLAY_ORDER:
+            weight1 = rng.standard_normal((FEATURES, width)) * 0.1
+            weight2 = rng.standard_normal((width, 1)) * 0.1
+            draws[task, width] = (
+                torch.from_numpy(weight1.astype(np.float32)),
+                torch.from_numpy(weight2[:, 0].astype(np.float32)),
+            )
+    return draws
+
+
+def replayed(task: str, width: int, seed: int) -> Population:
+    """The published initial network; biases 0.
+
+    Raises `UserError` for a task or width that the published study does not have.
+    """
+    if task not in REPLAY_ORDER or width not in PUBLISHED_WIDTHS:
+        raise UserError(
+            f"protocol 'published' has no network of width {width} on {task}: it has"
+            f" {', '.join(PUBLISHED_ORDER)} at {', '.join(map(str, PUBLISHED_WIDTHS))};"
+            " use 'described' for others"
+        )
+    weight1, weight2 = published_draws(seed)[task, width]
+    return Population(weight1, torch.zeros(width), weight2, torch.zeros(1), owners([width]))
+
+
+def drawn(protocol: Protocol, dataset: str, task: str, width: int, seed: int) -> Population:
+    """An initial network from its own name: normal with biases 0, or PyTorch's uniform.
+
+    The uniform bound is 1 / sqrt(fan-in) for weights and biases (torch.nn.Linear's default).
+    """
+    g = generator(dataset, task, "initial", width, seed)
+    if protocol.initial == "normal":
+        weight1 = torch.randn(FEATURES, width, generator=g) * protocol.scale
+        weight2 = torch.randn(width, generator=g) * protocol.scale
+        return Population(weight1, torch.zeros(width), weight2, torch.zeros(1), owners([width]))
+    bound1, bound2 = protocol.scale / FEATURES**0.5, protocol.scale / width**0.5
+    weight1 = torch.rand(FEATURES, width, generator=g).mul_(2).sub_(1) * bound1
+    bias1 = torch.rand(width, generator=g).mul_(2).sub_(1) * bound1
+    weight2 = torch.rand(width, generator=g).mul_(2).sub_(1) * bound2
+    bias2 = torch.rand(1, generator=g).mul_(2).sub_(1) * bound2
+    return Population(weight1, bias1, weight2, bias2, owners([width]))
+
+
+def initial(
+    protocol: Protocol, dataset: str, task: str, widths: list[int], seed: int
+) -> Population:
+    """The initial population of these widths; each network depends on its own name only.
+
+    Raises `UserError` for a task that is no pair, a width below 1, or one that cannot be replayed.
+    """
+    digits(task)
+    for width in widths:
+        if width < 1:
+            raise UserError(f"width {width} is not allowed: a network has at least 1 unit")
+    if protocol.initial == "replayed":
+        return stack([replayed(task, width, seed) for width in widths])
+    return stack([drawn(protocol, dataset, task, width, seed) for width in widths])
