@@ -1,0 +1,200 @@
+"""The networks of a study, trained or loaded by what they are, and tables measured on them.
+
+A shard is one data set, task, protocol and seed, with all its widths: the networks that share
+their rows. Shards are independent of one another, and each is on disk as soon as it is trained.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lib import datasets, population, protocols, seeds, store, tasks, training
+from lib.errors import unknown
+from lib.population import FIELDS, Population, stack
+from lib.protocols import PROTOCOLS, Protocol
+from lib.tasks import SPLITS, Rows, Split
+
+CODE = (datasets, population, protocols, seeds, tasks, training)
+"""The modules whose code decides what a trained network is."""
+
+
+@lru_cache
+def code() -> str:
+    """The hash of that code, taken once a process."""
+    return store.code_hash(Path(str(module.__file__)) for module in CODE)
+
+
+IDENTITY = ["dataset", "task", "protocol", "width", "seed"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What a group of networks is. `limit` caps the pair's rows, None for all of them."""
+
+    dataset: str
+    task: str
+    protocol: Protocol
+    widths: tuple[int, ...]
+    seed: int
+    limit: int | None = None
+
+    @cached_property
+    def split(self) -> Split:
+        """The rows of this shard."""
+        data = datasets.load(self.dataset)
+        return SPLITS[self.protocol.split](data, self.task, self.seed, self.limit)
+
+    @property
+    def scored(self) -> Rows:
+        """The rows on which this protocol's scores are reported."""
+        return getattr(self.split, self.protocol.scored_on)
+
+    @property
+    def folder(self) -> str:
+        """Where the store keeps these networks: readable, and unique by a hash."""
+        facts = asdict(self)
+        del facts["widths"]
+        key = store.digest(facts, datasets.load(self.dataset).checksum, code())
+        return f"networks/{self.dataset}/{self.protocol.name}/{self.task}/seed{self.seed}-{key}"
+
+    def identity(self) -> pd.DataFrame:
+        """One row a network: dataset, task, protocol, width, seed."""
+        rows = [(self.dataset, self.task, self.protocol.name, w, self.seed) for w in self.widths]
+        return pd.DataFrame(rows, columns=IDENTITY)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A shard with its trained networks, in the order of its widths, and their curves.
+
+    curves: by name, (epochs, networks); NaN after the last epoch of a network.
+    """
+
+    shard: Shard
+    networks: Population
+    curves: dict[str, Tensor]
+
+
+def shards(
+    dataset: str,
+    tasks: Sequence[str],
+    seeds: dict[str, list[int]],
+    widths: Sequence[int],
+    limit: int | None = None,
+    **changes: object,
+) -> list[Shard]:
+    """Every shard of a study; `seeds` gives the seeds of each protocol by its name.
+
+    `changes` replace fields of the protocols, such as `learning_rate`. Raises `UserError` for an
+    unknown protocol.
+    """
+    return [
+        Shard(dataset, task, changed(name, **changes), tuple(widths), seed, limit)
+        for name, each in seeds.items()
+        for task in tasks
+        for seed in each
+    ]
+
+
+def changed(name: str, **changes: object) -> Protocol:
+    """The protocol of that name, with some of its fields replaced."""
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    return Protocol(**{**asdict(PROTOCOLS[name]), **changes})
+
+
+def missing_widths(shard: Shard) -> list[int]:
+    """The widths of a shard that the store does not hold."""
+    held = {width for _, facts in store.get(shard.folder) for width in facts["widths"]}
+    return [width for width in shard.widths if width not in held]
+
+
+def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
+    """Train these widths of a shard, and put them into the store."""
+    begin = protocols.initial(
+        shard.protocol, shard.dataset, shard.task, list(widths), shard.seed
+    ).to(device)
+    order = seeds.generator(shard.dataset, shard.task, "order", shard.seed)
+    split = Split(*(getattr(shard.split, p).to(device) for p in ("train", "held_out", "test")))
+    end, curves = training.train(begin, split, shard.protocol, order)
+    tensors = {name: getattr(end, name) for name in FIELDS} | {
+        f"curve.{name}": values for name, values in curves.items()
+    }
+    name = "w" + "-".join(map(str, widths))
+    store.put(shard.folder, name, tensors, {"widths": list(widths)})
+
+
+def load_shard(shard: Shard) -> Run:
+    """The trained networks of a shard from the store; all its widths must be there."""
+    singles: dict[int, tuple[Population, dict[str, Tensor]]] = {}
+    for tensors, facts in store.get(shard.folder):
+        kept = Population(*(tensors[name] for name in FIELDS))
+        curves = {k.removeprefix("curve."): v for k, v in tensors.items() if "curve." in k}
+        for place, width in enumerate(facts["widths"]):
+            one = {name: values[:, place] for name, values in curves.items()}
+            singles[width] = kept.network(place), one
+    chosen = [singles[width] for width in shard.widths]
+    names = chosen[0][1]
+    joined = {name: joined_curves([curves[name] for _, curves in chosen]) for name in names}
+    return Run(shard, stack([network for network, _ in chosen]), joined)
+
+
+def joined_curves(curves: Sequence[Tensor]) -> Tensor:
+    """Curves of one network each as (epochs, networks), the shorter ones filled up with NaN."""
+    return torch.nn.utils.rnn.pad_sequence(list(curves), padding_value=torch.nan)
+
+
+def available(device: str) -> str:
+    """The device to train on: "auto" takes a GPU where there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train(wanted: Sequence[Shard], jobs: int = 1, device: str = "cpu") -> None:
+    """Train whatever of these shards the store does not hold, with a progress bar.
+
+    jobs: processes to use, -1 for one a core; each then works with one thread. What is finished
+    is kept when a run is interrupted.
+    """
+    todo = [(shard, widths) for shard in wanted if (widths := missing_widths(shard))]
+    place = available(device)
+    work = (delayed(train_shard)(shard, widths, place) for shard, widths in todo)
+    done = Parallel(n_jobs=1 if place == "cuda" else jobs, return_as="generator_unordered")(work)
+    for _ in tqdm(done, total=len(todo), desc="training", unit="shard", disable=not todo):
+        pass
+
+
+def table(
+    wanted: Sequence[Shard],
+    measure: Callable[..., pd.DataFrame],
+    jobs: int = 1,
+    device: str = "cpu",
+    **options: object,
+) -> pd.DataFrame:
+    """One tidy table of what `measure` says of every shard's networks.
+
+    `measure(run, **options)` returns a table with a column `network`, the place of a network in its
+    run; here it becomes the columns dataset, task, protocol, width, seed, which come first.
+    """
+    train(wanted, jobs, device)
+    work = (delayed(measured)(shard, measure, options) for shard in wanted)
+    parts = Parallel(n_jobs=jobs, return_as="generator")(work)
+    bar = tqdm(parts, total=len(wanted), desc=measure.__name__, unit="shard")
+    return pd.concat(list(bar), ignore_index=True)
+
+
+def measured(
+    shard: Shard, measure: Callable[..., pd.DataFrame], options: dict[str, object]
+) -> pd.DataFrame:
+    """What `measure` says of one shard, with the identity of each network in front."""
+    found = measure(load_shard(shard), **options)
+    place = found.pop("network")
+    return shard.identity().iloc[place].reset_index(drop=True).join(found)
