@@ -104,9 +104,9 @@ class Population:
         return Population(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
-def blocks(images: Tensor, rows: int = 2048) -> Sequence[Tensor]:
-    """`images` cut along its rows, so that what is computed from a block stays in the cache."""
-    return torch.split(images, rows)
+def blocks(images: Tensor) -> Sequence[Tensor]:
+    """`images` cut along its rows: to fit a processor's cache, or a GPU's memory."""
+    return torch.split(images, 2048 if images.device.type == "cpu" else 65536)
 
 
 def owners(widths: Sequence[int]) -> Tensor:
