@@ -35,7 +35,7 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke pdf test check tex lock clean
+.PHONY: help paper smoke pdf test check tex lock stored bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,9 +69,15 @@ lock: ## pin every dependency anew from pyproject.toml, keeping the pins that st
 	    --universal --python-version 3.11 --fork-strategy fewest \
 	    --no-emit-index-url --annotation-style line --custom-compile-command 'make lock'
 
+stored: $(VENV)/.installed ## run the notebooks as they stand and store their outputs in them
+	$(PY) scripts/store_outputs.py $(NOTEBOOKS)
+
+bench: $(VENV)/.installed ## time training beside what a user would pick instead (minutes)
+	$(PY) -m benchmarks.run
+
 clean: ## remove what was built; keep .venv, the results and the cache of trained networks
 	rm -rf $(filter-out build/cache,$(wildcard build/*)) .pytest_cache .mypy_cache .ruff_cache
-	find lib tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find lib tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # Set-up. The stamp comes last, so that an interrupted installation is taken up again.
 $(VENV)/.installed: requirements.lock pyproject.toml

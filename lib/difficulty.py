@@ -14,7 +14,8 @@ from lib.tasks import Rows, by_digit, pair_rows
 
 def linear_probe_error(train: Rows, test: Rows) -> float:
     """The error, in [0, 1], of logistic regression on rows that it was not fitted to."""
-    probe = LogisticRegression(C=0.1, max_iter=1000).fit(train.images.numpy(), train.labels.numpy())
+    probe = LogisticRegression(C=0.1, tol=1e-6, max_iter=1000)
+    probe.fit(train.images.numpy(), train.labels.numpy())
     return 1 - float(probe.score(test.images.numpy(), test.labels.numpy()))
 
 
@@ -59,14 +60,3 @@ def agreement(table: pd.DataFrame, order: Sequence[str]) -> pd.Series:
     """Kendall's tau between each measure's difficulty and an order of tasks, easiest first."""
     wide = table.pivot(index="measure", columns="task", values="difficulty")[list(order)]
     return wide.apply(lambda values: kendalltau(values, range(len(order))).statistic, axis=1)
-
-
-FORMS = {"linear_probe_error": ".4f", "fisher_ratio": ".2f", "mean_image_ssim": ".2f"}
-"""How each measure is printed."""
-
-TITLES = {
-    "linear_probe_error": "Probe error",
-    "fisher_ratio": "Fisher's ratio",
-    "mean_image_ssim": "SSIM",
-}
-"""How each measure is named at the head of a table."""

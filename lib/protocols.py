@@ -27,8 +27,9 @@ class Protocol:
     split: a name in `lib.tasks.SPLITS`. initial: "replayed" (the published draws), "normal"
     (sd `scale`) or "uniform" (PyTorch's default for Linear, times `scale`). optimiser: "sgd" or
     "adam". batch: rows a step, None for all rows. epochs: the most there may be. patience: epochs
-    without a lower validation loss before a network stops, and keeps its best weights; None runs
-    all epochs and keeps the last. scored_on: the part of the split that reported scores use.
+    without a lower validation loss before a network stops, None if it never does. In mini-batches
+    a network keeps its weights at the lowest validation loss, else its last ones. scored_on: the
+    part of the split that reported scores use.
     """
 
     name: str

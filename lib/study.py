@@ -6,14 +6,14 @@ their rows. Shards are independent of one another, and each is on disk as soon a
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lib import datasets, population, protocols, seeds, store, tasks, training
 from lib.errors import unknown
@@ -34,6 +34,12 @@ def code() -> str:
 IDENTITY = ["dataset", "task", "protocol", "width", "seed"]
 
 
+@lru_cache(maxsize=2)
+def split_of(dataset: str, task: str, kind: str, seed: int, limit: int | None) -> Split:
+    """The rows of a task, divided in the way that `kind` names."""
+    return SPLITS[kind](datasets.load(dataset), task, seed, limit)
+
+
 @dataclass(frozen=True)
 class Shard:
     """What a group of networks is. `limit` caps the pair's rows, None for all of them."""
@@ -45,11 +51,10 @@ class Shard:
     seed: int
     limit: int | None = None
 
-    @cached_property
+    @property
     def split(self) -> Split:
-        """The rows of this shard."""
-        data = datasets.load(self.dataset)
-        return SPLITS[self.protocol.split](data, self.task, self.seed, self.limit)
+        """The rows of this shard; only the latest few are kept in memory."""
+        return split_of(self.dataset, self.task, self.protocol.split, self.seed, self.limit)
 
     @property
     def scored(self) -> Rows:
@@ -195,6 +200,6 @@ def measured(
     shard: Shard, measure: Callable[..., pd.DataFrame], options: dict[str, object]
 ) -> pd.DataFrame:
     """What `measure` says of one shard, with the identity of each network in front."""
-    found = measure(load_shard(shard), **options)
+    found = measure(load_shard(shard), **options).reset_index(drop=True)
     place = found.pop("network")
     return shard.identity().iloc[place].reset_index(drop=True).join(found)

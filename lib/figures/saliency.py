@@ -1,0 +1,184 @@
+"""Pictures of notebook 05: saliency maps, and how well dense and pruned ones agree."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.figures import DOUBLE, READINGS, SINGLE, grid, width_axis
+from lib.figures.pruning import CONTROLS
+from lib.figures.subject import show_image
+from lib.measures import PIXELS
+from lib.report import formatted
+from lib.statistics import FEWEST, summary
+
+COLUMNS = {
+    "image": "image",
+    "dense": "dense",
+    "as_coded": "coded",
+    "as_described": "described",
+}
+"""The pictures of one sample, from left to right."""
+
+BLOCKS = {True: "dense network right", False: "dense network wrong"}
+
+
+def maps(table: pd.DataFrame, signed: bool = False) -> Figure:
+    """A row for each sample of a digit: rightly classified ones left, wrongly classified right.
+
+    table: as `measures.saliency_maps` gives it, of one network. Each map has its own scale; signed
+    ones are red where ink speaks for the larger digit, blue where it speaks for the smaller. Below
+    a map stands its network's probability of the larger digit. An absent sample is left blank.
+    """
+    digits, each = sorted(table.digit.unique()), table.groupby(["digit", "right"]).row.nunique()
+    count = int(each.max())
+    figure = plt.figure(figsize=(SINGLE, 0.5 * len(digits) * count + 0.35), layout="constrained")
+    for block, (kind, title) in zip(
+        figure.subfigures(1, 2, squeeze=False)[0], BLOCKS.items(), strict=True
+    ):
+        block.suptitle(title, fontsize=7)
+        axes = block.subplots(len(digits) * count, len(COLUMNS), squeeze=False)
+        for ax, column in zip(axes[0], COLUMNS.values(), strict=True):
+            ax.set_title(column, size=6, pad=2)
+        for place, digit in enumerate(digits):
+            samples = table[(table.digit == digit) & (table.right == kind)].groupby("row")
+            for row, (_, sample) in zip(axes[place * count :], samples, strict=False):
+                show_sample(row, sample.set_index("map"), signed)
+        for ax in (ax for ax in axes.flat if not ax.images):
+            ax.set_axis_off()
+    return figure
+
+
+def show_sample(row: Sequence[Axes], sample: pd.DataFrame, signed: bool) -> None:
+    """The image of one sample and its maps, each with its network's probability below."""
+    for ax, name in zip(row, COLUMNS, strict=True):
+        values = sample.loc[name, PIXELS].to_numpy(dtype=float)
+        top = abs(values).max() or 1.0
+        low, colours = (-top, "RdBu_r") if signed else (0, "magma_r")
+        if name == "image":
+            show_image(ax, values, vmin=0, vmax=1)
+            ax.set_ylabel(str(sample.digit.iloc[0]), rotation=0, ha="right", va="center", size=7)
+        else:
+            show_image(ax, values, vmin=low, vmax=top, cmap=colours)
+            ax.set_xlabel(f"{sample.loc[name, 'probability']:.2f}", size=5.5, labelpad=0.5)
+
+
+AGAINST = {
+    "as_coded": ("as coded", *READINGS["as_coded"]),
+    "as_described": ("as described", *READINGS["as_described"]),
+    "random": ("random masks", *CONTROLS["random, by layer"]),
+}
+"""What a dense map is compared with: label, colour, marker and line."""
+
+MEASURES = {
+    "spearman": "Spearman's $\\rho$",
+    "ssim": "SSIM",
+    "top_decile": "Overlap of top tenths",
+}
+
+METHODS = {"finite_difference": "finite difference", "gradient": "gradient"}
+
+
+def agreement(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
+    """Agreement with the dense map by protocol: a row a kind of map, a column a measure.
+
+    table: columns method, protocol, against (a name in `AGAINST`), seed, and the measures, of one
+    task and width. Large marks are means with 95 % intervals over seeds, faint points the seeds.
+    """
+    figure, axes = grid(len(METHODS), len(MEASURES), DOUBLE, 2.8, sharex=True, sharey="col")
+    for row, (method, kind) in zip(axes, METHODS.items(), strict=True):
+        of_method = table[table.method == method]
+        for ax, (measure, title) in zip(row, MEASURES.items(), strict=True):
+            for shift, (against, (label, colour, marker, _)) in enumerate(AGAINST.items()):
+                here = of_method[of_method.against == against]
+                means = summary(here, ["protocol"], measure)
+                place = {name: at + 0.25 * (shift - 1) for at, name in enumerate(protocols)}
+                ax.plot(
+                    here.protocol.map(place) + 0.07,
+                    here[measure],
+                    marker,
+                    ms=2,
+                    mew=0.4,
+                    alpha=0.35,
+                    color=colour,
+                )
+                ends = [means["mean"] - means.low, means.high - means["mean"]]
+                ax.errorbar(
+                    means.protocol.map(place),
+                    means["mean"],
+                    ends,
+                    fmt=marker,
+                    ms=4,
+                    mew=1,
+                    color=colour,
+                    elinewidth=0.8,
+                    label=label,
+                )
+            ax.set_xticks(range(len(protocols)), protocols)
+            ax.set_title(title if method == next(iter(METHODS)) else "")
+            floor_line(ax, measure)
+        row[0].set_ylabel(f"{kind}:\nagreement with dense")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def floor_line(ax: Axes, measure: str) -> None:
+    """What unrelated maps have in common: nothing, or a tenth of the top tenth."""
+    ax.axhline(0.1 if measure == "top_decile" else 0, color="0.6", lw=0.5, zorder=0)
+    ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.05)
+
+
+def agreement_by_width(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
+    """Agreement with the dense map by width: a row a measure, a column a protocol.
+
+    table: columns protocol, width, against, seed, and the measures, of one task and kind of map.
+    Lines are means over seeds, bands 95 % intervals; faint points the seeds where too few for one.
+    """
+    figure, axes = grid(len(MEASURES), len(protocols), DOUBLE, 4.6, sharex=True, sharey="row")
+    for row, (measure, title) in zip(axes, MEASURES.items(), strict=True):
+        for ax, protocol in zip(row, protocols, strict=True):
+            of_protocol = table[table.protocol == protocol]
+            for against, (label, colour, marker, line) in AGAINST.items():
+                here = of_protocol[of_protocol.against == against]
+                means = summary(here, ["width"], measure)
+                ax.plot(
+                    means.width, means["mean"], color=colour, marker=marker, ls=line, label=label
+                )
+                ax.fill_between(means.width, means.low, means.high, color=colour, alpha=0.2, lw=0)
+                if here.seed.nunique() < FEWEST:
+                    ax.plot(
+                        here.width, here[measure], marker, color=colour, alpha=0.3, ms=2, mew=0.4
+                    )
+            floor_line(ax, measure)
+        row[0].set_ylabel(title)
+    for top, bottom, protocol in zip(axes[0], axes[-1], protocols, strict=True):
+        top.set_title(protocol)
+        width_axis(bottom, sorted(table.width.unique()))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def agreement_table(table: pd.DataFrame, protocols: Sequence[str]) -> pd.DataFrame:
+    """The means of `agreement` as cells for LaTeX, with 95 % intervals where seeds are enough.
+
+    table: as for `agreement`, of one kind of map. "Flat" is the mean share of rows at which the
+    pruned network's map is flat.
+    """
+    cells = {}
+    for measure, title in {**MEASURES, "flat": "Flat"}.items():
+        means = summary(table, ["protocol", "against"], measure).set_index(["protocol", "against"])
+        cells[title] = [
+            with_interval(*means.loc[(protocol, against), ["mean", "low", "high"]])
+            for protocol in protocols
+            for against in AGAINST
+        ]
+    rows = [(protocol, label) for protocol in protocols for label, *_ in AGAINST.values()]
+    return pd.DataFrame(rows, columns=["Protocol", "Compared with"]).assign(**cells)
+
+
+def with_interval(mean: float, low: float, high: float) -> str:
+    """A mean to two places with its interval in brackets, where there is one."""
+    ends = "" if low != low else f" [{formatted(low, '.2f')}, {formatted(high, '.2f')}]"
+    return formatted(mean, ".2f") + ends

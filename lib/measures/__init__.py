@@ -1,0 +1,38 @@
+"""Tables of one run: what is asked of its networks, one row a network and condition.
+
+Each measure takes a run and returns a table whose column `network` is the network's place in it.
+Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
+"""
+
+from lib.measures.base import PIXELS, auc
+from lib.measures.capacity import capacity, curves
+from lib.measures.corrupted import corrupted, corruption_examples, width_differences
+from lib.measures.maps import agreement, saliency_maps
+from lib.measures.pruned import (
+    change,
+    clusters,
+    dead_units,
+    embedded,
+    highest_sparsities,
+    pruned,
+    removed,
+)
+
+__all__ = [
+    "PIXELS",
+    "agreement",
+    "auc",
+    "capacity",
+    "change",
+    "clusters",
+    "corrupted",
+    "corruption_examples",
+    "curves",
+    "dead_units",
+    "embedded",
+    "highest_sparsities",
+    "pruned",
+    "removed",
+    "saliency_maps",
+    "width_differences",
+]

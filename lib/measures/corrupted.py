@@ -1,0 +1,73 @@
+"""Tables of notebook 04: scores on corrupted images."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib import datasets, seeds, tasks
+from lib.corruptions import AMOUNTS, amount, corrupt
+from lib.measures.base import PIXELS, frame
+from lib.study import IDENTITY, Run
+from lib.training import f1
+
+
+def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
+    """F1 by corruption and severity, 0 (clean) to 5; all widths see the same corrupted rows."""
+    networks, rows, shard = run.networks, run.shard.scored, run.shard
+    parts = []
+    for name in corruptions:
+        for severity in range(len(AMOUNTS[name]) + 1):
+            draw = seeds.generator(shard.dataset, shard.task, name, severity, shard.seed)
+            images = corrupt(rows.images, name, severity, draw)
+            score = f1(networks.logits(images), rows.labels)
+            unit = amount(name, severity)
+            parts.append(
+                frame(len(networks), corruption=name, severity=severity, amount=unit, f1=score)
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def width_differences(networks: pd.DataFrame, wide: int, narrow: int) -> pd.DataFrame:
+    """What `wide` networks have over `narrow` ones of the same seed, from a table of `corrupted`.
+
+    Columns: the identity, corruption, severity, amount, quantity, difference. quantity "f1": wide
+    less narrow; "loss", of the loss from the network's own clean F1: narrow less wide, so that
+    above 0 the wide network is better in both. "loss" has no severity 0, where it is nothing.
+    """
+    same = ["dataset", "task", "protocol", "seed", "corruption"]
+    clean = networks.f1.where(networks.severity == 0)
+    clean = clean.groupby([networks[name] for name in [*same, "width"]]).transform("max")
+    parts = []
+    for quantity, value in {"f1": networks.f1, "loss": networks.f1 - clean}.items():
+        by_width = networks.assign(value=value).pivot(
+            index=[*same, "severity", "amount"], columns="width", values="value"
+        )
+        found = (by_width[wide] - by_width[narrow]).rename("difference").reset_index()
+        parts.append(found.assign(quantity=quantity))
+    both = pd.concat(parts, ignore_index=True)
+    both = both[(both.quantity == "f1") | (both.severity > 0)].assign(
+        width=wide, other_width=narrow
+    )
+    order = [*IDENTITY, "other_width", "corruption", "severity", "amount", "quantity", "difference"]
+    return both[order].reset_index(drop=True)
+
+
+def corruption_examples(
+    dataset: str, pairs: Sequence[str], corruptions: Sequence[str]
+) -> pd.DataFrame:
+    """The first official test row of each digit of the tasks, clean and at each severity.
+
+    Columns dataset, digit, corruption, severity, amount, and a column a pixel.
+    """
+    data = datasets.load(dataset)
+    shown = sorted({digit for pair in pairs for digit in tasks.digits(pair)})
+    first = [int((data.labels["test"] == digit).nonzero()[0]) for digit in shown]
+    images, parts = datasets.pixels(data.images["test"][first]), []
+    for name in corruptions:
+        for severity in range(len(AMOUNTS[name]) + 1):
+            draw = seeds.generator(dataset, "examples", name, severity)
+            facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
+            table = pd.DataFrame({"dataset": dataset, "digit": shown, **facts})
+            values = corrupt(images, name, severity, draw).numpy()
+            parts.append(table.join(pd.DataFrame(values, columns=PIXELS)))
+    return pd.concat(parts, ignore_index=True)

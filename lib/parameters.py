@@ -1,0 +1,240 @@
+"""The check of a notebook's parameters, run before any kernel starts.
+
+papermill takes a mistyped parameter with no more than a log line, and YAML reads 1e-3 as text. So
+`python -m lib.parameters params/<profile>` holds every key against the notebooks' own parameter
+cells and every value against the type of its name below; what is wrong is said in one sentence.
+"""
+
+import ast
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
+
+from lib import ROOT, datasets, protocols, pruning, tasks
+from lib.corruptions import CORRUPTIONS
+from lib.errors import UserError, unknown
+
+NOTEBOOKS = ("01_tasks", "02_capacity", "03_pruning", "04_robustness", "05_saliency")
+
+
+def one_of(what: str, allowed: Any) -> Any:
+    """The type of a name that must be among `allowed`."""
+
+    def check(name: str) -> str:
+        if name not in allowed:
+            raise unknown(what, name, allowed)
+        return name
+
+    return Annotated[StrictStr, AfterValidator(check)]
+
+
+def is_task(task: str) -> str:
+    """A pair of digits, or an error that says how to write one."""
+    tasks.digits(task)
+    return task
+
+
+def is_fraction(value: float) -> float:
+    """A number from 0 to below 1; a percentage is an error that says so."""
+    if 1 < value <= 100:
+        raise UserError(f"give a fraction, not a percentage: {value:g} % is {value / 100:g}")
+    if not 0 <= value < 1:
+        raise UserError("give a fraction from 0 to below 1")
+    return value
+
+
+def is_enough(seeds: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Seeds for the two protocols that every notebook compares; `published` may be left out."""
+    for name in ("described", "converged"):
+        if name not in seeds:
+            raise UserError(f"give seeds for protocol {name!r} too")
+    return seeds
+
+
+def is_jobs(value: int) -> int:
+    """A number of processes, or -1 for one a core."""
+    if value != -1 and value < 1:
+        raise UserError("give a number of processes of at least 1, or -1 for one a core")
+    return value
+
+
+Number = StrictInt | StrictFloat
+Task = Annotated[StrictStr, AfterValidator(is_task)]
+Fraction = Annotated[Number, AfterValidator(is_fraction)]
+Count = Annotated[StrictInt, Field(ge=1)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
+ProtocolName: Any = one_of("protocol", protocols.PROTOCOLS)
+Method: Any = one_of("pruning method", pruning.METHODS)
+CorruptionName: Any = one_of("corruption", CORRUPTIONS)
+ProfileName = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+TYPES: dict[str, Any] = {
+    "profile": ProfileName,
+    "dataset": one_of("dataset", datasets.OPTIONS),
+    "tasks": Annotated[list[Task], Field(min_length=1)],
+    "seeds": Annotated[
+        dict[ProtocolName, Annotated[list[Seed], Field(min_length=1)]],
+        AfterValidator(is_enough),
+    ],
+    "widths": Annotated[list[Count], Field(min_length=1)],
+    "limit": Count | None,
+    "jobs": Annotated[StrictInt, AfterValidator(is_jobs)],
+    "device": Literal["auto", "cpu", "cuda"],
+    "task": Task,
+    "width": Count,
+    "narrow": Count,
+    "wide": Count,
+    "seed": Seed,
+    "rows": Count,
+    "samples": Count,
+    "learning_rates": Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)],
+    "threshold": Fraction,
+    "curve_widths": Annotated[list[Count], Field(min_length=1)],
+    "sparsities": Annotated[list[Fraction], Field(min_length=1)],
+    "sparsity": Fraction,
+    "tolerance": Fraction,
+    "tested_widths": Annotated[list[Count], Field(min_length=1)],
+    "methods": list[Method],
+    "corruptions": list[CorruptionName],
+}
+"""What each parameter may be, by its name: a name means the same in every notebook."""
+
+
+def defaults(notebook: str) -> dict[str, Any]:
+    """The literal defaults of a notebook's cell tagged `parameters`, by name."""
+    path = ROOT / "notebooks" / f"{notebook}.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    (cell,) = (c for c in cells if "parameters" in c["metadata"].get("tags", []))
+    assignments = (s for s in ast.parse("".join(cell["source"])).body if isinstance(s, ast.Assign))
+    return {s.targets[0].id: ast.literal_eval(s.value) for s in assignments}  # type: ignore[attr-defined]
+
+
+def check(values: Mapping[str, Any], where: str) -> None:
+    """Hold values against the types of their names.
+
+    Raises `UserError`, naming `where` they stand, the key, the value, and what is allowed.
+    """
+    for key, value in values.items():
+        try:
+            TypeAdapter(TYPES[key]).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = "".join(f"[{step!r}]" for step in first["loc"] if is_place(step, value))
+            message = first["msg"].removeprefix("Value error, ")
+            hint = yaml_hint(first["input"])
+            raise UserError(
+                f"{where}: {key}{place} = {first['input']!r}: {message}{hint}"
+            ) from None
+
+
+def check_replay(values: Mapping[str, Any], where: str) -> None:
+    """The protocol `published` replays draws that exist for its own pairs and widths only.
+
+    Raises `UserError` where seeds are given for it beside a pair or width that it does not have.
+    """
+    known = {"tasks": protocols.PUBLISHED_ORDER, "widths": protocols.PUBLISHED_WIDTHS}
+    for key, allowed in known.items():
+        for value in values.get(key, []):
+            if "published" in values.get("seeds", {}) and value not in allowed:
+                raise UserError(
+                    f"{where}: {key} has {value!r}, which protocol 'published' cannot replay: it"
+                    f" has {', '.join(map(str, allowed))}; leave 'published' out of seeds to go on"
+                )
+
+
+def is_place(step: int | str, value: Any) -> bool:
+    """Whether a step of pydantic's location is an index or key of the value, not a type's name."""
+    return isinstance(step, int) or (isinstance(value, Mapping) and step in value)
+
+
+def yaml_hint(given: Any) -> str:
+    """What to write where YAML has read a number as text."""
+    try:
+        return f" (YAML reads this as text: write {float(given)})" if isinstance(given, str) else ""
+    except ValueError:
+        return ""
+
+
+def check_notebook(notebook: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The notebook's parameters as they now stand among its variables, checked."""
+    values = {name: variables[name] for name in defaults(notebook)}
+    check(values, f"notebook {notebook}")
+    check_replay(values, f"notebook {notebook}")
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A parameter file as a mapping; nothing in it can run code."""
+    shown = relative(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{shown} is missing: a profile has common.yaml and one file a notebook"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{shown} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict | None):
+        raise UserError(f"{shown}: give 'name: value' lines, not {type(values).__name__}")
+    return values or {}
+
+
+def relative(path: Path) -> Path:
+    """A path as seen from the root, where it lies under it."""
+    return path.resolve().relative_to(ROOT) if path.resolve().is_relative_to(ROOT) else path
+
+
+def check_profile(folder: Path) -> None:
+    """Check every file of a profile against the notebooks; raises `UserError`."""
+    if not folder.is_dir():
+        profiles = sorted(p.name for p in (ROOT / "params").iterdir() if p.is_dir())
+        raise unknown("profile", folder.name, profiles)
+    files = {"common": read_yaml(folder / "common.yaml")}
+    files |= {notebook: read_yaml(folder / f"{notebook}.yaml") for notebook in NOTEBOOKS}
+    for stem, values in files.items():
+        readers = NOTEBOOKS if stem == "common" else (stem,)
+        shown = str(relative(folder / f"{stem}.yaml"))
+        for notebook in readers:
+            names = defaults(notebook)
+            for key in values:
+                if key not in names:
+                    raise UserError(f"{shown}: {unknown(f'parameter of {notebook}', key, names)}")
+        check(values, shown)
+        check_replay(files["common"] | values, shown)
+    if files["common"].get("profile") != folder.name:
+        raise UserError(
+            f"{relative(folder)}/common.yaml: profile must be {folder.name!r}, its folder's name"
+        )
+    for path in sorted(folder.iterdir()):
+        if path.stem not in files or path.suffix != ".yaml":
+            raise UserError(f"{relative(path)}: {unknown('file of a profile', path.stem, files)}")
+
+
+def main(arguments: list[str]) -> int:
+    """Check the profile folder given; 0 where all is well, 2 and one sentence where it is not."""
+    if len(arguments) != 1:
+        print("usage: python -m lib.parameters params/<profile>", file=sys.stderr)
+        return 2
+    try:
+        check_profile(Path(arguments[0]))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""What leaves a notebook: figures, tables and the numbers that the paper's prose prints.
+
+The profile `paper` writes to `figures/` and `paper/generated/`; every other one under `build/`.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from lib import ROOT, datasets, figures, store
+
+
+class Report:
+    """The output of one notebook run with one set of parameters."""
+
+    def __init__(self, notebook: str, parameters: Mapping[str, Any]) -> None:
+        self.notebook = notebook
+        profile = parameters["profile"]
+        paper = profile == "paper"
+        self.figures = (ROOT if paper else ROOT / "build" / profile) / "figures" / notebook
+        self.generated = (ROOT / "paper" if paper else ROOT / "build" / profile) / "generated"
+        self.provenance = store.provenance(
+            notebook=notebook,
+            parameters={k: v for k, v in parameters.items() if k not in ("jobs", "device")},
+            data=datasets.load(parameters["dataset"]).checksum,
+            code=store.code_hash(sorted((ROOT / "lib").rglob("*.py"))),
+        )
+        self.numbers: dict[str, str] = {}
+
+    def figure(self, figure: Figure, name: str, data: pd.DataFrame) -> Figure:
+        """Save a figure as PDF and PNG, what it plots as CSV, where it came from as JSON."""
+        figures.save(figure, self.figures / name)
+        store.write_table(data, self.figures / f"{name}.csv")
+        text = json.dumps({"figure": name, **self.provenance}, indent=1, sort_keys=True) + "\n"
+        store.write(self.figures / f"{name}.json", text.encode())
+        plt.close(figure)  # else a notebook would show it twice
+        return figure
+
+    def table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Save a table of results as CSV."""
+        store.write_table(table, self.figures / f"{name}.csv")
+        return table
+
+    def latex(self, table: pd.DataFrame, name: str, columns: str) -> None:
+        """Save a table for the paper: booktabs, cells as they stand, `columns` as LaTeX has it."""
+        rows = [" & ".join(map(str, table.columns))] + [
+            " & ".join(map(str, row)) for row in table.itertuples(index=False)
+        ]
+        head, body = rows[0], " \\\\\n".join(rows[1:])
+        text = (
+            f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n"
+            f"{body} \\\\\n\\bottomrule\n\\end{{tabular}}\n"
+        )
+        store.write(self.generated / f"{name}.tex", text.encode())
+
+    def number(
+        self,
+        name: str,
+        value: float | str,
+        interval: tuple[float, float] | None = None,
+        n: int | None = None,
+        form: str = ".3f",
+    ) -> str:
+        """Give the paper a number by name, with its interval and n; returns it as printed."""
+        shown = [formatted(value, form)]
+        shown += [formatted(end, form) for end in interval or ("", "")]
+        shown.append("" if n is None else str(n))
+        self.numbers[name] = "".join(f"{{{text}}}" for text in (name, *shown))
+        lines = [f"\\defresult{self.numbers[each]}\n" for each in sorted(self.numbers)]
+        store.write(self.generated / f"{self.notebook}.tex", "".join(lines).encode())
+        return f"{name} = {shown[0]}"
+
+
+def formatted(value: float | str, form: str) -> str:
+    """A number as the paper prints it, with a real minus sign; text as it stands."""
+    if isinstance(value, str):
+        return value
+    if math.isnan(value):
+        return "--"
+    text = format(value, form)
+    return f"$-${text[1:]}" if text.startswith("-") and float(text) != 0 else text.lstrip("-")

@@ -1,0 +1,37 @@
+"""Run the notebooks as they stand and store their outputs, without what changes at every run.
+
+`make stored` calls it. Progress bars, execution times and counts are left out, so that a stored
+notebook changes only where a result does.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+
+def stored(path: Path) -> None:
+    """Execute one notebook in its own folder and write it back with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+            for out in cell.outputs:
+                if "execution_count" in out:
+                    out.execution_count = None
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.write(notebook, path)
+
+
+for name in sys.argv[1:]:
+    print(name)
+    stored(Path(name))
