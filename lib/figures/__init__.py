@@ -22,6 +22,9 @@ TASKS = {
 }
 """The colour (Okabe & Ito 2008) and marker that a task keeps through the whole paper."""
 
+OTHERS = (("#CC79A7", "P"), ("#000000", "X"), ("#999999", "*"), ("#882255", "<"), ("#332288", ">"))
+"""Colours and markers of tasks that the published study does not have, by turns."""
+
 PROTOCOLS = {
     "published": ("#555555", "o", ":"),
     "described": ("#0072B2", "s", "--"),
@@ -33,6 +36,11 @@ READINGS = {"as_coded": ("#555555", "o", ":"), "as_described": ("#CC79A7", "s", 
 """The colour, marker and line of a reading of the published pruning."""
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
+
+
+def task_style(task: str) -> tuple[str, str]:
+    """The colour and marker of a task."""
+    return TASKS.get(task) or OTHERS[(int(task[0]) + int(task[2])) % len(OTHERS)]
 
 
 def use_style() -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures import DOUBLE, PROTOCOLS, SINGLE, TASKS, grid, width_axis, width_colours
+from lib.figures import DOUBLE, PROTOCOLS, SINGLE, grid, task_style, width_axis, width_colours
 from lib.statistics import summary
 
 
@@ -58,13 +58,13 @@ def f1_by_width(networks: pd.DataFrame, values: dict[str, str], published: pd.Da
     for ax, (protocol, value) in zip(axes, values.items(), strict=True):
         here = networks[networks.protocol == protocol]
         for task, rows in here.groupby("task", sort=False):
-            line_with_seeds(ax, rows, value, *TASKS[task], task)
+            line_with_seeds(ax, rows, value, *task_style(task), task)
             if protocol == "published":
                 theirs = published[(published.task == task) & published.width.isin(rows.width)]
                 ax.plot(
                     theirs.width,
                     theirs.best_f1_mean,
-                    TASKS[task][1],
+                    task_style(task)[1],
                     mfc="none",
                     ms=5.5,
                     color="black",

@@ -145,6 +145,8 @@ def lines_by_protocol(ax: Axes, table: pd.DataFrame) -> None:
     """A line for each protocol, a little beside one another, and one where no difference is."""
     for place, (protocol, (colour, marker, line)) in enumerate(PROTOCOLS.items()):
         rows = table[table.protocol == protocol]
+        if rows.empty:
+            continue
         shift = 0.012 * table.amount.max() * (place - 1)
         style = {"marker": marker, "linestyle": line, "label": protocol}
         line_by_amount(ax, rows, "difference", colour, shift, **style)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lib.datasets import SIDE
-from lib.figures import DOUBLE, TASKS, grid
+from lib.figures import DOUBLE, grid, task_style
 
 
 def show_image(ax: Axes, image: Tensor, **options: Any) -> None:
@@ -64,7 +64,7 @@ def difficulty(table: pd.DataFrame, order: list[str]) -> Figure:
     for ax, measure in zip(axes, measures, strict=True):
         rows = table[table.measure == measure].set_index("task").loc[order]
         for place, (task, value) in enumerate(rows.value.items()):
-            colour, marker = TASKS.get(task, ("0.3", "o"))
+            colour, marker = task_style(task)
             ax.plot(value, place, marker, color=colour, ms=5)
         if (rows.difficulty < 0).any():
             ax.set_xscale("log")

@@ -1,0 +1,54 @@
+"""What every test stands on: a cache of its own, and where it asks for them, made-up digits."""
+
+from pathlib import Path
+
+import checkout
+import made_up
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from lib import datasets, store, study
+from lib.datasets import Dataset
+
+settings.register_profile(
+    "tests",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tests")
+torch.set_num_threads(1)  # nothing here is large enough for two
+
+EXECUTED = ("01_tasks", "02_capacity")
+TINY = {"limit": 300, "widths": [4, 8, 24], "curve_widths": [4, 24]}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, in this process and in those that it starts; never the real one."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(store, "CACHE", folder)
+    monkeypatch.setenv("LOW_CAPACITY_CACHE", str(folder))
+    study.split_of.cache_clear()  # it keeps rows by the name of a data set
+    return folder
+
+
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Made-up digits, also wherever `lib` loads a data set."""
+    monkeypatch.setattr(datasets, "load", made_up.dataset)
+    study.split_of.cache_clear()
+    return made_up.dataset()
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with the first two notebooks run by a profile `tiny`, a smaller `smoke`."""
+    folder = checkout.made(tmp_path_factory.mktemp("first") / "checkout")
+    checkout.profile(folder, "tiny", **TINY)
+    for notebook in EXECUTED:
+        checkout.execute(folder, notebook, "tiny")
+    return folder

@@ -1,0 +1,100 @@
+"""A population is nothing but its networks, side by side."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.errors import UserError
+from lib.population import FIELDS, Population, owners, stack
+
+WIDTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
+SEEDS = st.integers(0, 2**32)
+
+
+def drawn(widths: list[int], seed: int = 0, features: int = 30) -> Population:
+    """A population of these widths with normal weights and biases."""
+    g = torch.Generator().manual_seed(seed)
+    units = sum(widths)
+    sizes = [(features, units), (units,), (units,), (len(widths),)]
+    return Population(*(torch.randn(size, generator=g) for size in sizes), owners(widths))
+
+
+def same(one: Population, other: Population) -> bool:
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in FIELDS)
+
+
+@given(WIDTHS, SEEDS)
+def test_each_network_as_plain_pytorch_gives_the_logits_of_the_population(widths, seed):
+    networks, images = drawn(widths, seed), torch.rand(17, 30)
+    logits = networks.logits(images)
+    assert logits.shape == (len(widths), 17)
+    for place, width in enumerate(widths):
+        model = networks.sequential(place)
+        assert model[0].out_features == width
+        with torch.no_grad():
+            torch.testing.assert_close(model(images)[:, 0], logits[place], rtol=1e-4, atol=1e-5)
+
+
+@given(WIDTHS, SEEDS)
+def test_a_population_taken_apart_and_stacked_is_the_same(widths, seed):
+    networks = drawn(widths, seed)
+    assert networks.widths == widths
+    assert len(networks) == len(widths)
+    assert same(stack([networks.network(k) for k in range(len(networks))]), networks)
+    assert same(networks.select(range(len(networks))), networks)
+
+
+@given(st.lists(WIDTHS, min_size=1, max_size=4), SEEDS)
+def test_stacked_populations_have_all_their_networks_in_order(groups, seed):
+    parts = [drawn(widths, seed + place) for place, widths in enumerate(groups)]
+    whole = stack(parts)
+    assert whole.widths == [width for widths in groups for width in widths]
+    singles = [part.network(k) for part in parts for k in range(len(part))]
+    assert all(same(whole.network(k), single) for k, single in enumerate(singles))
+
+
+@given(WIDTHS, SEEDS, st.data())
+def test_a_selection_has_the_networks_asked_for_in_the_order_asked_for(widths, seed, data):
+    networks = drawn(widths, seed)
+    place = st.integers(0, len(widths) - 1)
+    chosen = data.draw(st.lists(place, min_size=1, max_size=8))
+    part = networks.select(chosen)
+    assert part.widths == [widths[k] for k in chosen]
+    for new, old in enumerate(chosen):
+        assert same(part.network(new), networks.network(old))
+
+
+def test_many_rows_give_the_logits_that_few_give():
+    networks, images = drawn([3, 5]), torch.rand(5000, 30)
+    parts = torch.cat([networks.logits(rows) for rows in images.split(700)], dim=1)
+    torch.testing.assert_close(networks.logits(images), parts)
+
+
+def test_a_single_network_is_not_changed_through_its_plain_pytorch_self():
+    networks = drawn([2, 3])
+    before = networks.weight1.clone()
+    with torch.no_grad():
+        networks.sequential(1)[0].weight.zero_()
+    assert torch.equal(networks.weight1, before)
+
+
+def test_images_of_another_size_are_refused_in_a_sentence():
+    with pytest.raises(UserError, match=r"^images have 29 pixels, these networks take 30$"):
+        drawn([2]).logits(torch.rand(4, 29))
+
+
+@given(WIDTHS, SEEDS)
+def test_a_mask_sets_weights_to_0_and_leaves_the_others_and_the_biases(widths, seed):
+    networks = drawn(widths, seed)
+    g = torch.Generator().manual_seed(seed)
+    mask1 = torch.rand(networks.weight1.shape, generator=g) < 0.5
+    mask2 = torch.rand(networks.weight2.shape, generator=g) < 0.5
+    masked = networks.masked(mask1, mask2)
+    assert torch.equal(masked.weight1[mask1], networks.weight1[mask1])
+    assert torch.equal(masked.weight2[mask2], networks.weight2[mask2])
+    assert not masked.weight1[~mask1].any()
+    assert not masked.weight2[~mask2].any()
+    assert torch.equal(masked.bias1, networks.bias1)
+    assert torch.equal(masked.bias2, networks.bias2)
+    assert torch.equal(masked.readout.sum(0), masked.weight2)

@@ -1,0 +1,25 @@
+"""The README says what the notebooks found, and names what is there."""
+
+import re
+
+import pytest
+from test_results import defined
+
+from lib import ROOT
+
+README = (ROOT / "README.md").read_text()
+QUOTED = re.findall(r"([-\d.]+)<!-- (\S+) -->", README)
+
+
+@pytest.mark.parametrize(("value", "name"), QUOTED)
+def test_a_number_in_the_readme_is_the_one_that_a_notebook_gave(value, name):
+    assert defined()[name][0].replace("$-$", "-") == value
+
+
+def test_the_readme_quotes_numbers():
+    assert len(QUOTED) >= 10
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(((?!https?://)[^)#]+)\)", README))
+def test_a_link_in_the_readme_leads_somewhere(link):
+    assert (ROOT / link).exists()

@@ -1,0 +1,164 @@
+"""The committed results are complete, in the promised form, and what the paper prints of them."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from lib import ROOT, published
+from lib.parameters import NOTEBOOKS
+
+FIGURES = ROOT / "figures"
+GENERATED = ROOT / "paper" / "generated"
+
+pytestmark = pytest.mark.skipif(
+    not (FIGURES / "02_capacity" / "networks.csv").is_file(),
+    reason="figures/02_capacity/networks.csv is not there: the paper profile was not run",
+)
+
+IDENTITY = ["dataset", "task", "protocol", "width", "seed"]
+COLUMNS = {
+    "02_capacity/networks": [
+        *IDENTITY,
+        *("f1_train_best", "f1_train", "f1_val", "f1_test", "auc_test", "loss_train"),
+    ],
+    "03_pruning/networks": [
+        *IDENTITY,
+        *("method", "reading", "scope", "sparsity", "sparsity_actual", "f1", "auc", "dead_units"),
+    ],
+    "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1"],
+    "05_saliency/agreement": IDENTITY,
+    "01_tasks/difficulty": ["dataset", "task"],
+}
+SCORES = re.compile(r"f1|auc|sparsity|top_decile")
+
+
+def table(name: str) -> pd.DataFrame:
+    path = FIGURES / f"{name}.csv"
+    if not path.is_file():
+        pytest.skip(f"figures/{name}.csv is not there")
+    return pd.read_csv(path)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_table_of_results_has_its_columns_in_their_order_and_its_rows_once(name):
+    found = table(name)
+    assert list(found.columns[: len(COLUMNS[name])]) == COLUMNS[name]
+    facts = [column for column in found if not pd.api.types.is_float_dtype(found[column])]
+    condition = [*facts, *({"sparsity", "amount"} & set(found.columns))]
+    assert not found.duplicated(condition).any()
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_scores_sparsities_and_severities_are_fractions_or_whole_and_never_percent(name):
+    found = table(name)
+    for column in found:
+        if SCORES.match(column):
+            assert found[column].dropna().between(-1e-9, 1 + 1e-9).all(), column
+    if "severity" in found:
+        assert set(found.severity) == {0, 1, 2, 3, 4, 5}
+
+
+def test_the_published_networks_are_all_there():
+    replayed = table("02_capacity/networks").query("protocol == 'published'")
+    assert len(replayed) == 165
+    seeds = replayed.groupby(["task", "width"]).seed.apply(sorted)
+    assert seeds.tolist() == [[0, 42, 78]] * 55
+    assert replayed.notna().all(axis=None)
+
+
+def test_every_published_mean_of_figure_3_comes_back_within_5_thousandths():
+    replayed = table("02_capacity/networks").query("protocol == 'published'")
+    means = replayed.groupby(["task", "width"]).f1_train_best.mean()
+    theirs = published.read("fig3_best_f1_by_width").set_index(["task", "width"]).best_f1_mean
+    assert len(theirs) == 55
+    assert (means - theirs).abs().max() <= 0.005
+
+
+@pytest.mark.parametrize("protocol", ["described", "converged"])
+def test_our_protocols_have_ten_seeds_of_every_pair_and_width(protocol):
+    networks = table("02_capacity/networks")
+    seeds = networks[networks.protocol == protocol].groupby(["task", "width"]).seed.nunique()
+    assert len(seeds) == 55
+    assert (seeds >= 10).all()
+
+
+def test_pruned_as_coded_at_95_percent_no_f1_on_4_9_changes_by_more_than_5_thousandths():
+    networks = table("03_pruning/networks").query("reading == 'as_coded' and task == '4-9'")
+    f1 = networks.set_index([*IDENTITY, "sparsity"]).f1.unstack("sparsity")
+    assert len(f1) >= 33
+    assert (f1[0.95] - f1[0]).abs().max() <= 0.005
+
+
+@pytest.mark.parametrize("name", ["03_pruning/networks", "04_robustness/networks"])
+def test_what_was_done_to_networks_was_done_to_all_of_them(name):
+    trained, treated = (
+        t[IDENTITY].drop_duplicates() for t in (table("02_capacity/networks"), table(name))
+    )
+    assert len(trained.merge(treated)) == len(trained)
+
+
+def figures() -> list[Path]:
+    """Every figure, as its path without an ending: whatever is drawn or has a provenance."""
+    drawn = (path for kind in ("pdf", "png", "json") for path in FIGURES.rglob(f"*.{kind}"))
+    return sorted({path.with_suffix("") for path in drawn})
+
+
+def test_every_notebook_has_figures():
+    assert {path.parent.name for path in figures()} == set(NOTEBOOKS)
+
+
+@pytest.mark.parametrize("figure", figures(), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_figure_is_four_files_and_says_where_it_came_from(figure):
+    assert all(figure.with_suffix(f".{kind}").stat().st_size for kind in ("pdf", "png", "csv"))
+    facts = json.loads(figure.with_suffix(".json").read_text())
+    assert facts["notebook"] == figure.parent.name
+    assert facts.keys() >= {"parameters", "data", "code", "packages", "python", "threads"}
+    files = (ROOT / "params" / "paper" / f"{stem}.yaml" for stem in ("common", figure.parent.name))
+    common, own = (yaml.safe_load(path.read_text()) for path in files)
+    left_out = {"jobs", "device"}
+    given = {key: value for key, value in (common | own).items() if key not in left_out}
+    assert facts["parameters"] == given
+
+
+def defined() -> dict[str, list[str]]:
+    """The numbers that the notebooks gave the paper: value, low, high and n by name."""
+    text = "".join(path.read_text() for path in GENERATED.glob("*.tex"))
+    found = re.findall(r"\\defresult\{([^}]*)\}" + r"\{([^}]*)\}" * 4, text)
+    return {name: values for name, *values in found}
+
+
+SECTIONS = "\n".join(path.read_text() for path in sorted((ROOT / "paper/sections").glob("*.tex")))
+USED = sorted(set(re.findall(r"\\result(|ci|n)\{([^}\\#]*)\}", SECTIONS)))
+
+
+@pytest.mark.parametrize(("kind", "name"), USED, ids=lambda value: value or "value")
+def test_a_number_that_the_paper_prints_was_given_by_a_notebook(kind, name):
+    numbers = defined()
+    assert name in numbers
+    value, low, high, n = numbers[name]
+    needed = {"": [value], "ci": [low, high], "n": [n]}[kind]
+    assert all(needed)
+
+
+@pytest.mark.parametrize("kind", ["figure", "table"])
+def test_a_figure_or_table_that_the_paper_shows_is_there(kind):
+    names = re.findall(rf"\\result{kind}(?:\[[^]]*\])?\{{([^}}]*)\}}", SECTIONS)
+    folder, ending = (FIGURES, "pdf") if kind == "figure" else (GENERATED, "tex")
+    assert names
+    assert [name for name in names if not (folder / f"{name}.{ending}").is_file()] == []
+
+
+def test_the_printed_means_of_f1_are_those_of_the_table():
+    means = table("02_capacity/networks").groupby(["protocol", "task", "width"]).f1_test.mean()
+    printed = {
+        name.removeprefix("capacity.f1_test."): float(values[0])
+        for name, values in defined().items()
+        if name.startswith("capacity.f1_test.")
+    }
+    assert len(printed) == len(means)
+    for (protocol, task, width), mean in means.items():
+        assert printed[f"{protocol}.{task}.{width}"] == pytest.approx(mean, abs=0.0006)

@@ -1,0 +1,145 @@
+"""Saliency maps are what their definitions say, and their agreement is that of other libraries."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity
+from test_population import drawn
+
+from lib import saliency
+
+WIDTHS = st.lists(st.integers(1, 12), min_size=1, max_size=3)
+SEEDS = st.integers(0, 2**32 - 1)
+LIT = torch.zeros(28, 28, dtype=torch.bool)
+LIT[4:24, 4:24] = True
+LIT = LIT.flatten()
+
+
+def small(widths: list[int], seed: int):
+    """Networks on 784 pixels whose probabilities are not all 0 or 1."""
+    networks = drawn(widths, seed, features=784)
+    networks.weight1.mul_(0.1)
+    networks.weight2.mul_(0.3)
+    return networks
+
+
+def images(rows: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(rows, 784, generator=torch.Generator().manual_seed(seed))
+
+
+def maps(seed: int, grey: int | None = None) -> torch.Tensor:
+    """Random maps of 2 networks and 3 rows; of few grey values, so that many are equal."""
+    values = torch.rand(2, 3, 784, generator=torch.Generator().manual_seed(seed))
+    return values if grey is None else (values * grey).round() / grey
+
+
+@given(WIDTHS, SEEDS)
+def test_the_gradient_is_that_of_autograd(widths, seed):
+    networks, rows = small(widths, seed), images(4, seed)
+    found = saliency.gradient(networks, rows)
+    assert found.shape == (len(widths), 4, 784)
+    for place in range(len(widths)):
+        pixels = rows.clone().requires_grad_()
+        networks.sequential(place)(pixels).sum().backward()
+        torch.testing.assert_close(found[place], pixels.grad, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=8)
+@given(WIDTHS, SEEDS, st.sampled_from([0.1, 0.01]))
+def test_the_finite_difference_is_that_of_raising_one_pixel_after_another(widths, seed, step):
+    networks, rows = small(widths, seed), images(2, seed)
+    found = saliency.finite_difference(networks, rows, step)
+    for place in range(len(widths)):
+        model = networks.sequential(place).double()
+        for row, image in enumerate(rows.double()):
+            raised = image.repeat(784, 1) + step * torch.eye(784, dtype=torch.float64)
+            with torch.no_grad():
+                change = (model(raised).sigmoid() - model(image[None]).sigmoid()).abs().squeeze(1)
+            change -= change.min()
+            expected = change / change.max() if change.any() else change
+            torch.testing.assert_close(found[place, row].double(), expected, rtol=0, atol=1e-3)
+
+
+def test_a_network_that_sees_nothing_has_a_map_of_zeros():
+    networks = small([3], 0)
+    networks.weight2.zero_()
+    assert not saliency.finite_difference(networks, images(2)).any()
+    assert not saliency.gradient(networks, images(2)).any()
+
+
+@given(SEEDS, SEEDS, st.sampled_from([None, 5]))
+def test_rank_correlation_is_that_of_scipy_on_lit_pixels(seed, other, grey):
+    one, two = maps(seed, grey), maps(other + 1, grey)
+    found = saliency.spearman(one, two, LIT)
+    for place in np.ndindex(2, 3):
+        expected = spearmanr(one[place][LIT].numpy(), two[place][LIT].numpy()).statistic
+        assert float(found[place]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_flat_map_orders_no_pixels_and_agrees_with_none_beyond_chance():
+    flat = torch.zeros(2, 3, 784)
+    assert not saliency.spearman(flat, maps(0), LIT).any()
+    assert saliency.top_decile_overlap(flat, maps(0), LIT).flatten().tolist() == pytest.approx(
+        [0.1] * 6
+    )
+
+
+@given(SEEDS, SEEDS)
+def test_similarity_is_that_of_scikit_image_on_lit_pixels(seed, other):
+    one, two = maps(seed) * 3, (maps(seed) + maps(other + 1)) / 7
+    found = saliency.ssim(one, two, LIT)
+    for place in np.ndindex(2, 3):
+        x, y = (m[place].reshape(28, 28).double().numpy() for m in (one, two))
+        _, full = structural_similarity(x / x.max(), y / y.max(), data_range=1.0, full=True)
+        expected = full.flatten()[LIT.numpy()].mean()
+        assert float(found[place]) == pytest.approx(expected, abs=1e-5)
+
+
+@given(SEEDS, SEEDS)
+def test_overlap_is_the_share_of_the_top_tenth_in_common(seed, other):
+    one, two = maps(seed), maps(other + 1)
+    found = saliency.top_decile_overlap(one, two, LIT)
+    for place in np.ndindex(2, 3):
+        tops = [set(np.argsort(m[place][LIT].numpy())[-40:].tolist()) for m in (one, two)]
+        assert float(found[place]) == pytest.approx(len(tops[0] & tops[1]) / 40)
+
+
+def test_maps_with_no_top_pixel_in_common_do_not_overlap():
+    one = torch.arange(784.0).expand(1, 1, 784)
+    assert float(saliency.top_decile_overlap(one, -one, LIT)) == 0
+
+
+@pytest.mark.parametrize("name", saliency.AGREEMENT)
+@given(SEEDS)
+def test_a_map_agrees_fully_with_itself_and_no_pair_agrees_more(name, seed):
+    compare = saliency.AGREEMENT[name]
+    one, two = maps(seed), maps(seed + 1)
+    torch.testing.assert_close(compare(one, one, LIT).double(), torch.ones(2, 3).double())
+    assert bool((compare(one, two, LIT) < 1).all())
+    torch.testing.assert_close(compare(one, two, LIT), compare(two, one, LIT))
+
+
+@pytest.mark.parametrize("name", saliency.AGREEMENT)
+def test_agreement_ignores_pixels_that_are_never_lit_but_for_the_windows_edge(name):
+    far = torch.ones(28, 28, dtype=torch.bool)
+    far[1:27, 1:27] = False  # more than half a window from any lit pixel's centre is not needed
+    one, two = maps(1), maps(2)
+    changed = one.clone()
+    changed[..., far.flatten()] = 0.5
+    inner = torch.zeros(28, 28, dtype=torch.bool)
+    inner[8:20, 8:20] = True
+    compare = saliency.AGREEMENT[name]
+    found, before = (compare(m, two, inner.flatten()) for m in (changed, one))
+    torch.testing.assert_close(found, before, rtol=0, atol=1e-3)
+
+
+@given(SEEDS, st.floats(0.01, 100))
+def test_agreement_does_not_depend_on_how_strong_a_map_is(seed, factor):
+    one, two = maps(seed), maps(seed + 1)
+    for compare in saliency.AGREEMENT.values():
+        torch.testing.assert_close(
+            compare(one * factor, two, LIT), compare(one, two, LIT), rtol=0, atol=1e-3
+        )
