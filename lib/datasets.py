@@ -63,7 +63,7 @@ def unpack_mnist(folder: Path) -> None:
     for name, expected in MNIST_SHA256.items():
         unpacked, archive = folder / name, folder / f"{name}.gz"
         if not unpacked.is_file():
-            unpack(archive, unpacked)
+            unpack(archive, unpacked, expected)
         found = sha256(unpacked)
         if found != expected:
             raise UserError(
@@ -72,7 +72,7 @@ def unpack_mnist(folder: Path) -> None:
             )
 
 
-def unpack(archive: Path, target: Path) -> None:
+def unpack(archive: Path, target: Path, expected: str) -> None:
     """Unpack one gzip file, so that `target` is either whole or absent."""
     aside = target.with_suffix(f".{os.getpid()}.partial")
     try:
@@ -81,7 +81,8 @@ def unpack(archive: Path, target: Path) -> None:
         aside.replace(target)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(
-            f"{archive}: SHA-256 is {sha256(archive)} and it is not a whole gzip file ({error});"
+            f"{archive} is truncated or altered ({error}): what can be unpacked of it has SHA-256"
+            f" {sha256(aside)}, expected {expected};"
             f" run 'git checkout -- {archive.relative_to(ROOT)}'"
         ) from error
     except OSError as error:
@@ -101,9 +102,10 @@ def read(name: str, part: str) -> tuple[Tensor, Tensor]:
         source = reader(**options, download=name != "MNIST")
     except Exception as error:  # torchvision raises whatever its download met
         folder = DATA / name / "raw"
+        files = ["gzip.zip"] if name == "EMNIST" else [file for file, _ in reader.resources]
         raise UserError(
-            f"data set {name!r} is not under {folder} and could not be downloaded ({error});"
-            f" put its gzipped IDX files there, as torchvision.datasets.{name} names them"
+            f"data set {name!r} is not under {folder} and could not be downloaded"
+            f" ({' '.join(str(error).split())}); put {', '.join(files)} there"
         ) from error
     images = source.data.transpose(1, 2) if name == "EMNIST" else source.data  # stored sideways
     return images.reshape(len(images), -1), source.targets.long()

@@ -90,7 +90,7 @@ TYPES: dict[str, Any] = {
         AfterValidator(is_enough),
     ],
     "widths": Annotated[list[Count], Field(min_length=1)],
-    "limit": Count | None,
+    "limit": Annotated[StrictInt, Field(ge=20)] | None,
     "jobs": Annotated[StrictInt, AfterValidator(is_jobs)],
     "device": Literal["auto", "cpu", "cuda"],
     "task": Task,

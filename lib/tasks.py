@@ -55,7 +55,7 @@ def digits(task: str) -> tuple[int, int]:
 
     Raises `UserError` where it is not two different digits in rising order.
     """
-    if not re.fullmatch(r"\d-\d", str(task)):
+    if not re.fullmatch(r"[0-9]-[0-9]", str(task)):
         raise UserError(f"task {task!r} is not a pair of digits: write it as '4-9'")
     low, high = int(task[0]), int(task[2])
     if low == high:

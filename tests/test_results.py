@@ -162,3 +162,14 @@ def test_the_printed_means_of_f1_are_those_of_the_table():
     assert len(printed) == len(means)
     for (protocol, task, width), mean in means.items():
         assert printed[f"{protocol}.{task}.{width}"] == pytest.approx(mean, abs=0.0006)
+
+
+@pytest.mark.parametrize("name", ["learning_curves_full_batch", "learning_curves_converged"])
+def test_a_learning_curve_has_every_epoch_once_from_the_first_to_its_last(name):
+    curves = table(f"02_capacity/{name}")
+    epochs = curves.groupby([*IDENTITY, "curve"]).epoch
+    assert (epochs.min() == 0).all()
+    assert (epochs.nunique() == epochs.max() + 1).all()
+    assert (epochs.count() == epochs.nunique()).all()
+    by_curve = epochs.count().unstack("curve")
+    assert by_curve.nunique(axis=1).eq(1).all()
