@@ -15,13 +15,13 @@ from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm import tqdm
 
-from lib import datasets, population, protocols, seeds, store, tasks, training
+from lib import datasets, layers, population, protocols, seeds, store, tasks, training
 from lib.errors import unknown
 from lib.population import FIELDS, Population, stack
 from lib.protocols import PROTOCOLS, Protocol
 from lib.tasks import SPLITS, Rows, Split
 
-CODE = (datasets, population, protocols, seeds, tasks, training)
+CODE = (datasets, layers, population, protocols, seeds, tasks, training)
 """The modules whose code decides what a trained network is."""
 
 
@@ -166,8 +166,8 @@ def available(device: str) -> str:
 def train(wanted: Sequence[Shard], jobs: int = 1, device: str = "cpu") -> None:
     """Train whatever of these shards the store does not hold, with a progress bar.
 
-    jobs: processes to use, -1 for one a core; each then works with one thread. What is finished
-    is kept when a run is interrupted.
+    jobs: processes to use, -1 for one a core; each then works with one thread. A GPU is kept busy
+    by one. What is finished is kept when a run is interrupted.
     """
     todo = [(shard, widths) for shard in wanted if (widths := missing_widths(shard))]
     place = available(device)

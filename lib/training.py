@@ -1,17 +1,10 @@
-"""Training a population: gradients in closed form, a few matrix products a step.
-
-The gradient of every network's mean logistic loss is written out, so that a step is two large
-products (images by weights, images by residuals), two small ones with the readout, a ReLU and its
-mask. A pixel that is 0 in every training row has a gradient of exactly 0: such pixels are left out
-of the products, and their weights stay what they were.
-"""
-
-from dataclasses import replace
+"""Training a population by a protocol, with its learning curves."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from lib.layers import Layers, MiniBatch, optimiser_of, recorded
 from lib.population import Population, blocks
 from lib.protocols import Protocol
 from lib.tasks import Rows, Split
@@ -37,100 +30,14 @@ def logistic_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return softplus(logits).mean(1) - logits @ labels / len(labels)
 
 
-class Layers:
-    """The trained tensors of a population, over lit pixels only, and their gradients.
-
-    weight1: (lit pixels + 1, units), the hidden bias as its last row; weight2: (units,); bias2:
-    (networks,); member: (networks, units), 1 where a unit belongs to a network; readout: weight2
-    in that shape.
-    """
-
-    def __init__(self, population: Population, lit: Tensor) -> None:
-        self.lit = lit
-        self.hold(
-            torch.cat([population.weight1[lit], population.bias1[None]]),
-            population.weight2.clone(),
-            population.bias2.clone(),
-            replace(population, weight2=torch.ones_like(population.weight2)).readout,
-        )
-
-    def hold(self, weight1: Tensor, weight2: Tensor, bias2: Tensor, member: Tensor) -> None:
-        """Take these tensors for the layers; their gradients begin at 0."""
-        self.weight1, self.weight2, self.bias2, self.member = weight1, weight2, bias2, member
-        self.readout = member * weight2
-        self.gradients = [torch.zeros_like(tensor) for tensor in self.trained()]
-        for tensor, gradient in zip(self.trained(), self.gradients, strict=True):
-            tensor.grad = gradient
-        self.buffers: dict[str, Tensor] = {}
-
-    def keep(self, networks: Tensor, units: Tensor) -> None:
-        """Go on with some networks and their units only, both bool masks."""
-        self.hold(
-            self.weight1[:, units].contiguous(),
-            self.weight2[units],
-            self.bias2[networks],
-            self.member[networks][:, units].contiguous(),
-        )
-
-    def trained(self) -> list[Tensor]:
-        """What an optimiser steps."""
-        return [self.weight1, self.weight2, self.bias2]
-
-    def inputs(self, images: Tensor) -> Tensor:
-        """Images (rows, pixels) as (rows, lit pixels + 1), with the constant that carries bias1."""
-        return torch.cat([images[:, self.lit], images.new_ones(len(images), 1)], dim=1)
-
-    def buffer(self, name: str, rows: int, columns: int) -> Tensor:
-        """Memory that is kept from step to step: fresh pages cost more than a ReLU."""
-        if name not in self.buffers or len(self.buffers[name]) < rows:
-            self.buffers[name] = self.weight1.new_empty(rows, columns)
-        return self.buffers[name][:rows]
-
-    def chosen(self, inputs: Tensor, index: Tensor) -> Tensor:
-        """The rows of `inputs` at `index`, until the next call."""
-        out = self.buffer("inputs", len(index), inputs.shape[1])
-        return torch.index_select(inputs, 0, index, out=out)
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden activations (rows, units), until the next call, and logits (networks, rows)."""
-        out = self.buffer("hidden", len(inputs), len(self.weight2))
-        hidden = torch.mm(inputs, self.weight1, out=out).relu_()
-        return hidden, torch.addmm(self.bias2[:, None], self.readout, hidden.T)
-
-    def logits(self, inputs: Tensor) -> Tensor:
-        """Logits (networks, rows) of `inputs`, a block of rows at a time."""
-        return torch.cat([self.forward(block)[1] for block in blocks(inputs)], dim=1)
-
-    def accumulate(self, inputs: Tensor, labels: Tensor, rows: int) -> Tensor:
-        """Add these rows' share of the gradient of a mean over `rows`; return their logits."""
-        hidden, logits = self.forward(inputs)
-        gradient1, gradient2, gradient_bias = self.gradients
-        residual = logits.sigmoid().sub_(labels).mul_(1 / rows)
-        gradient_bias.add_(residual.sum(1))
-        gradient2.add_((residual @ hidden).mul_(self.member).sum(0))
-        back = self.buffer("back", len(inputs), len(self.weight2))
-        torch.mm(residual.T, self.readout, out=back)
-        torch.ops.aten.threshold_backward.grad_input(back, hidden, 0, grad_input=back)
-        gradient1.addmm_(inputs.T, back)
-        return logits
-
-    def step(self, optimiser: torch.optim.Optimizer) -> None:
-        """One step of the optimiser; the gradients are 0 again after it."""
-        optimiser.step()
-        torch.mul(self.member, self.weight2, out=self.readout)
-        for gradient in self.gradients:
-            gradient.zero_()
-
-
-def optimiser_of(protocol: Protocol, layers: Layers) -> torch.optim.Optimizer:
-    """PyTorch's own optimiser over the layers."""
-    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[protocol.optimiser]
-    return kind(layers.trained(), lr=protocol.learning_rate, fused=True)
-
-
 def score(logits: Tensor, labels: Tensor, part: str) -> Curves:
     """One point of the curves: loss and F1 of each network on one part of the split."""
     return {f"loss_{part}": logistic_loss(logits, labels), f"f1_{part}": f1(logits, labels)}
+
+
+def kept(point: Curves) -> Curves:
+    """A point of the curves that no later step overwrites."""
+    return {name: values.clone() for name, values in point.items()}
 
 
 def joined(points: list[Curves]) -> Curves:
@@ -142,12 +49,15 @@ def train_full_batch(layers: Layers, rows: Rows, protocol: Protocol) -> Curves:
     """All rows a step, `protocol.epochs` steps; loss and F1 on those rows before each and after."""
     inputs = layers.inputs(rows.images)
     optimiser = optimiser_of(protocol, layers)
-    points = []
-    for _ in range(protocol.epochs):
+
+    def work() -> Curves:
         parts = zip(blocks(inputs), blocks(rows.labels), strict=True)
         logits = torch.cat([layers.accumulate(x, y, len(rows)) for x, y in parts], dim=1)
-        points.append(score(logits, rows.labels, "train"))
         layers.step(optimiser)
+        return score(logits, rows.labels, "train")
+
+    step = recorded(work, layers, optimiser)
+    points = [kept(step()) for _ in range(protocol.epochs)]
     points.append(score(layers.logits(inputs), rows.labels, "train"))
     return joined(points)
 
@@ -164,19 +74,19 @@ def train_mini_batch(
     train, held_out = layers.inputs(split.train.images), layers.inputs(split.held_out.images)
     optimiser = optimiser_of(protocol, layers)
     plateau = Plateau(layers, protocol.patience or protocol.epochs)
+    step = MiniBatch(layers, optimiser, train, split.train.labels)
     points: list[Curves] = []
     while len(points) < protocol.epochs and plateau.training.any():
         met = []
         row_order = torch.randperm(len(train), generator=order).to(train.device)
         for index in row_order.split(protocol.batch or len(train)):
-            x, y = layers.chosen(train, index), split.train.labels[index]
-            met.append(layers.accumulate(x, y, len(index)))
-            layers.step(optimiser)
+            met.append(step(index))
         point = score(torch.cat(met, dim=1), split.train.labels[row_order], "train")
         point |= score(layers.logits(held_out), split.held_out.labels, "val")
         points.append(plateau.record(point))
         if plateau.worth_shrinking():
             plateau.shrink(optimiser)
+            step.recorded.clear()
     plateau.restore()
     return joined(points)
 

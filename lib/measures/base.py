@@ -22,7 +22,7 @@ def auc(logits: Tensor, labels: Tensor) -> Tensor:
 
     By ranks (Hanley & McNeil 1982), ties counted half.
     """
-    ranks = torch.from_numpy(rankdata(logits.numpy(), axis=1))
+    ranks = torch.from_numpy(rankdata(logits.numpy(), axis=1)).double()
     positive = labels.double()
     ones, zeros = positive.sum(), (1 - positive).sum()
     return (ranks @ positive - ones * (ones + 1) / 2) / (ones * zeros)

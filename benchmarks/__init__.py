@@ -1,0 +1,1 @@
+"""How fast networks are trained, beside what a user would pick instead."""

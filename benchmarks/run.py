@@ -1,0 +1,284 @@
+"""Time training side by side with what a user would pick instead: `make bench`.
+
+Contenders take turns (A B C A B C ...), so that a slow minute of the machine meets all of them. A
+first turn is not timed; the losses come from it. Reported are medians, and the range over turns.
+"""
+
+import argparse
+import gc
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks import growth, pictures
+from benchmarks.contenders import CONTENDERS, Contender, Place, begin, moved, train_at
+from lib import ROOT, figures, store
+from lib.population import Population
+from lib.protocols import PUBLISHED_SEEDS, PUBLISHED_WIDTHS, REPLAY_ORDER
+from lib.study import Shard, changed, shards
+from lib.tasks import Split
+from lib.training import logistic_loss
+
+HERE = Path(__file__).resolve().parent
+PUBLISHED_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, under a name.
+
+    scale: by how much time is multiplied before networks per second are given, where networks are
+    trained for fewer steps than they stand for.
+    """
+
+    name: str
+    shards: list[Shard]
+    scale: float
+
+    @property
+    def note(self) -> str:
+        """What networks per second stand for, where it is not what was timed."""
+        if self.scale == 1:
+            return ""
+        steps = self.shards[0].protocol.epochs
+        return f"{steps} steps timed; networks per second of {PUBLISHED_STEPS} steps"
+
+
+def settings(quick: bool) -> list[Setting]:
+    """Full-batch and mini-batch training on 4-9; `quick` takes few networks, rows and steps."""
+    widths, limit = ((2, 8, 64), 1000) if quick else (PUBLISHED_WIDTHS, None)
+    steps, epochs = (4, 2) if quick else (20, 5)
+    full = changed("published", epochs=steps)
+    mini = changed("converged", epochs=epochs, patience=None)
+    return [
+        Setting("full-batch", [Shard("MNIST", "4-9", full, widths, 0, limit)], 100 / steps),
+        Setting("mini-batch", [Shard("MNIST", "4-9", mini, widths, 0, limit)], 1.0),
+    ]
+
+
+def processor() -> str:
+    """The name of this machine's processor, as far as it tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def device(contender: Contender) -> str:
+    """What a contender runs on, nothing where it cannot."""
+    if not contender.gpu:
+        return processor()
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    gc.collect()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def losses(split: Split, networks: Population | None) -> torch.Tensor:
+    """The loss of each network on the training rows; NaN where nothing was trained."""
+    if networks is None:
+        return torch.tensor([torch.nan])
+    return logistic_loss(networks.logits(split.train.images), split.train.labels)
+
+
+def side_by_side(setting: Setting, turns: int) -> pd.DataFrame:
+    """Every contender in one setting, one row each."""
+    [shard] = setting.shards
+    here = [c for c in CONTENDERS if c.mini_batch or shard.protocol.batch is None]
+    able = [c for c in here if not c.gpu or torch.cuda.is_available()]
+    loss = {c.name: losses(shard.split, c.train(shard)) for c in able}
+    times: dict[str, list[float]] = {c.name: [] for c in able}
+    for turn in range(turns):
+        for contender in able:
+            times[contender.name].append(seconds(partial(contender.train, shard)))
+        print(f"  {setting.name}: turn {turn + 1} of {turns}", flush=True)
+    first = CONTENDERS[0].name
+    return pd.DataFrame(
+        facts(setting, c)
+        | (
+            timed(setting, c, pd.Series(times[c.name]), pd.Series(times[first]))
+            | fitted(loss[c.name], loss[first])
+            if c in able
+            else {"note": "no GPU"}
+        )
+        for c in here
+    )
+
+
+def facts(setting: Setting, contender: Contender) -> dict[str, object]:
+    """What was trained, by whom, and on what."""
+    [shard] = setting.shards
+    return {
+        "device": device(contender),
+        "threads": 1 if contender.processes > 1 else torch.get_num_threads(),
+        "processes": contender.processes,
+        "torch": torch.__version__,
+        "setting": setting.name,
+        "contender": contender.name,
+        "networks": len(shard.widths) * contender.copies,
+        "rows": len(shard.split.train),
+        "epochs": shard.protocol.epochs,
+        "note": setting.note,
+    }
+
+
+def timed(
+    setting: Setting, contender: Contender, mine: pd.Series, ours: pd.Series
+) -> dict[str, object]:
+    """Seconds, networks per second, and how many times as fast the population is, turn by turn."""
+    done = len(setting.shards[0].widths) * contender.copies / (mine * setting.scale)
+    speedup = mine / contender.copies / ours
+    return {
+        "turns": len(mine),
+        **spread("seconds", mine),
+        **spread("networks_per_second", done),
+        "ratio_to_population": 1 / speedup.median(),
+        **spread("speedup", speedup),
+    }
+
+
+def fitted(mine: torch.Tensor, ours: torch.Tensor) -> dict[str, object]:
+    """The mean final loss, and how far a network's is from the population's at most."""
+    difference = (mine - ours).abs().max()
+    return {"final_loss": float(mine.mean()), "largest_loss_difference": float(difference)}
+
+
+def spread(name: str, values: pd.Series) -> dict[str, float]:
+    """Median, lowest and highest."""
+    return {name: values.median(), f"{name}_low": values.min(), f"{name}_high": values.max()}
+
+
+def speed(out: Path, turns: int, quick: bool) -> None:
+    """Write results.csv and the figure, and print what they say."""
+    results = pd.concat([side_by_side(s, turns) for s in settings(quick)], ignore_index=True)
+    store.write_table(results, out / "results.csv")
+    figures.save(pictures.speed(results), out / "speed")
+    shown = ["setting", "contender", "networks_per_second", "speedup", "speedup_low"]
+    shown += ["speedup_high", "final_loss", "largest_loss_difference", "note"]
+    print(results[shown].to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+    for found in results[results.contender == "bare matrix products"].itertuples():
+        print(f"{found.setting}: {found.speedup:.1%} of the bare products' throughput")
+
+
+def grow(out: Path, _: int, quick: bool) -> None:
+    """Write growth.csv and its figure, and print the slopes."""
+    table = growth.table(quick)
+    store.write_table(table, out / "growth.csv")
+    figures.save(pictures.growth(table), out / "growth")
+    print(table.groupby("axis")[["slope_seconds", "slope_peak"]].first().to_string())
+
+
+def gpu(out: Path, turns: int, quick: bool) -> None:
+    """Write gpu.csv: the published grid and mini-batches on a GPU, beside this machine's processor.
+
+    Without a GPU, what was measured on another machine stays.
+    """
+    path = out / "gpu.csv"
+    if torch.cuda.is_available():
+        grid = Setting("published grid", published_grid(quick), 1.0)
+        table = pd.concat([on_both(s, turns) for s in (grid, *settings(quick))], ignore_index=True)
+        store.write_table(table, path)
+        print(table.to_string(index=False, float_format="{:.4g}".format))
+        return
+    print("no GPU: it is not measured here")
+    if not path.exists():
+        store.write_table(pd.DataFrame([{"device": "", "note": "no GPU"}]), path)
+
+
+def published_grid(quick: bool) -> list[Shard]:
+    """All 165 networks of the published study, 15 shards of 100 steps."""
+    limit, steps = (1000, 4) if quick else (None, PUBLISHED_STEPS)
+    wanted = {"published": list(PUBLISHED_SEEDS)}
+    return shards("MNIST", REPLAY_ORDER, wanted, PUBLISHED_WIDTHS, limit, epochs=steps)
+
+
+def on_both(setting: Setting, turns: int) -> pd.DataFrame:
+    """These shards on the GPU, with the rows there already or sent there, and once without it.
+
+    Reading the data, dividing the rows and drawing the weights are not timed.
+    """
+    here = [(begin(shard), shard.split) for shard in setting.shards]
+    there = [moved(*each) for each in here]
+
+    def trained(places: Sequence[Place]) -> list[Population]:
+        work = zip(setting.shards, places, strict=True)
+        return [train_at(shard, place).to("cpu") for shard, place in work]
+
+    def sent() -> list[Population]:
+        return trained([moved(*each) for each in here])
+
+    ways: dict[str, Callable[[], object]] = {
+        "GPU, rows in its memory": partial(trained, there),
+        "GPU, rows sent to it": sent,
+    }
+    loss_there, loss_here = (all_losses(here, trained(places)) for places in (there, here))
+    times = {name: pd.Series([seconds(way) for _ in range(turns)]) for name, way in ways.items()}
+    times["processor"] = pd.Series([seconds(partial(trained, here))])
+    networks = sum(len(shard.widths) for shard in setting.shards)
+    return pd.DataFrame(
+        {
+            "device": processor() if name == "processor" else torch.cuda.get_device_name(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "setting": setting.name,
+            "contender": name,
+            "networks": networks,
+            "shards": len(here),
+            "epochs": setting.shards[0].protocol.epochs,
+            "turns": len(each),
+            **spread("seconds", each),
+            **spread("networks_per_second", networks / (each * setting.scale)),
+            "final_loss": float((loss_here if name == "processor" else loss_there).mean()),
+            "largest_loss_difference": float((loss_there - loss_here).abs().max()),
+            "note": setting.note,
+        }
+        for name, each in times.items()
+    )
+
+
+def all_losses(here: Sequence[Place], trained: Sequence[Population]) -> torch.Tensor:
+    """The losses of the networks of several shards, one after another."""
+    pairs = zip(here, trained, strict=True)
+    return torch.cat([losses(split, networks) for (_, split), networks in pairs])
+
+
+PARTS: dict[str, Callable[[Path, int, bool], None]] = {"speed": speed, "growth": grow, "gpu": gpu}
+"""What can be measured, each given the folder to write to, the turns, and whether to be quick."""
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--only", choices=list(PARTS), help="measure this part only")
+    parser.add_argument("--turns", type=int, help="timed turns of each contender (default 5)")
+    parser.add_argument("--quick", action="store_true", help="small enough for a test")
+    parser.add_argument("--out", type=Path, help="folder to write to (default benchmarks/)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    asked = arguments()
+    turns = asked.turns or (1 if asked.quick else 5)
+    out = asked.out or (ROOT / "build" / "benchmarks" if asked.quick else HERE)
+    figures.use_style()
+    if asked.quick:  # of several threads, the slowest sets the pace where cores are shared
+        torch.set_num_threads(1)
+    for part in [asked.only] if asked.only else PARTS:
+        print(part, flush=True)
+        PARTS[part](out, turns, asked.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The tensors that are trained, their gradients in closed form, and a step of the optimiser.
+
+The gradient of every network's mean logistic loss is written out, so that a step is two large
+products (images by weights, images by residuals), two small ones with the readout, a ReLU and its
+mask. A pixel that is 0 in every training row has a gradient of exactly 0: such pixels are left out
+of the products, and their weights stay what they were.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from lib.population import Population, blocks
+from lib.protocols import Protocol
+
+Result = TypeVar("Result")
+
+
+class Layers:
+    """The trained tensors of a population, over lit pixels only, and their gradients.
+
+    weight1: (lit pixels + 1, units), the hidden bias as its last row; weight2: (units,); bias2:
+    (networks,); member: (networks, units), 1 where a unit belongs to a network; readout: weight2
+    in that shape.
+    """
+
+    def __init__(self, population: Population, lit: Tensor) -> None:
+        self.lit = lit
+        self.hold(
+            torch.cat([population.weight1[lit], population.bias1[None]]),
+            population.weight2.clone(),
+            population.bias2.clone(),
+            replace(population, weight2=torch.ones_like(population.weight2)).readout,
+        )
+
+    def hold(self, weight1: Tensor, weight2: Tensor, bias2: Tensor, member: Tensor) -> None:
+        """Take these tensors for the layers; their gradients begin at 0."""
+        self.weight1, self.weight2, self.bias2, self.member = weight1, weight2, bias2, member
+        self.readout = member * weight2
+        self.gradients = [torch.zeros_like(tensor) for tensor in self.trained()]
+        for tensor, gradient in zip(self.trained(), self.gradients, strict=True):
+            tensor.grad = gradient
+        self.buffers: dict[tuple[str, int], Tensor] = {}
+
+    def keep(self, networks: Tensor, units: Tensor) -> None:
+        """Go on with some networks and their units only, both bool masks."""
+        self.hold(
+            self.weight1[:, units].contiguous(),
+            self.weight2[units],
+            self.bias2[networks],
+            self.member[networks][:, units].contiguous(),
+        )
+
+    def trained(self) -> list[Tensor]:
+        """What an optimiser steps."""
+        return [self.weight1, self.weight2, self.bias2]
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """Images (rows, pixels) as (rows, lit pixels + 1), with the constant that carries bias1."""
+        return torch.cat([images[:, self.lit], images.new_ones(len(images), 1)], dim=1)
+
+    def buffer(self, name: str, rows: int, columns: int) -> Tensor:
+        """Memory that is kept from step to step: fresh pages cost more than a ReLU, and a recorded
+        step goes on using it."""
+        if (name, rows) not in self.buffers:
+            self.buffers[name, rows] = self.weight1.new_empty(rows, columns)
+        return self.buffers[name, rows]
+
+    def chosen(self, inputs: Tensor, index: Tensor) -> Tensor:
+        """The rows of `inputs` at `index`, until the next call."""
+        out = self.buffer("inputs", len(index), inputs.shape[1])
+        return torch.index_select(inputs, 0, index, out=out)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden activations (rows, units), until the next call, and logits (networks, rows)."""
+        out = self.buffer("hidden", len(inputs), len(self.weight2))
+        hidden = torch.mm(inputs, self.weight1, out=out).relu_()
+        return hidden, torch.addmm(self.bias2[:, None], self.readout, hidden.T)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Logits (networks, rows) of `inputs`, a block of rows at a time."""
+        return torch.cat([self.forward(block)[1] for block in blocks(inputs)], dim=1)
+
+    def accumulate(self, inputs: Tensor, labels: Tensor, rows: int) -> Tensor:
+        """Add these rows' share of the gradient of a mean over `rows`; return their logits."""
+        hidden, logits = self.forward(inputs)
+        gradient1, gradient2, gradient_bias = self.gradients
+        residual = logits.sigmoid().sub_(labels).mul_(1 / rows)
+        gradient_bias.add_(residual.sum(1))
+        gradient2.add_((residual @ hidden).mul_(self.member).sum(0))
+        back = self.buffer("back", len(inputs), len(self.weight2))
+        torch.mm(residual.T, self.readout, out=back)
+        torch.ops.aten.threshold_backward.grad_input(back, hidden, 0, grad_input=back)
+        gradient1.addmm_(inputs.T, back)
+        return logits
+
+    def step(self, optimiser: torch.optim.Optimizer) -> None:
+        """One step of the optimiser; the gradients are 0 again after it."""
+        optimiser.step()
+        torch.mul(self.member, self.weight2, out=self.readout)
+        for gradient in self.gradients:
+            gradient.zero_()
+
+
+def optimiser_of(protocol: Protocol, layers: Layers) -> torch.optim.Optimizer:
+    """PyTorch's own optimiser over the layers."""
+    rate, on_gpu = protocol.learning_rate, layers.weight1.is_cuda
+    if protocol.optimiser == "sgd":
+        return torch.optim.SGD(layers.trained(), lr=rate, fused=True)
+    return torch.optim.Adam(layers.trained(), lr=rate, fused=True, capturable=on_gpu)
+
+
+def recorded(
+    work: Callable[[], Result], layers: Layers, optimiser: torch.optim.Optimizer
+) -> Callable[[], Result]:
+    """`work`, which steps the layers, as a CUDA graph: launched as one and not kernel by kernel.
+
+    What it returns is overwritten by the next call. Recording leaves layers and optimiser as they
+    were. On a processor it is `work` itself.
+    """
+    if not layers.weight1.is_cuda:
+        return work
+    weights = [tensor.clone() for tensor in layers.trained()]
+    moments = copy.deepcopy(list(optimiser.state.values()))
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        work()  # a graph must not meet what is only set up at the first call
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = work()
+    for now, before in zip(layers.trained(), weights, strict=True):
+        now.copy_(before)
+    torch.mul(layers.member, layers.weight2, out=layers.readout)
+    for place, state in enumerate(optimiser.state.values()):
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                value.copy_(moments[place][name]) if moments else value.zero_()
+
+    def replay() -> Result:
+        graph.replay()
+        return result
+
+    return replay
+
+
+class MiniBatch:
+    """A step on some rows, recorded once for each number of them."""
+
+    def __init__(
+        self, layers: Layers, optimiser: torch.optim.Optimizer, inputs: Tensor, labels: Tensor
+    ) -> None:
+        self.layers, self.optimiser, self.inputs, self.labels = layers, optimiser, inputs, labels
+        self.recorded: dict[int, tuple[Tensor, Callable[[], Tensor]]] = {}
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """Step on the rows at `index`; their logits, (networks, rows), from before the step."""
+        if len(index) not in self.recorded:
+            place = index.clone()
+            self.recorded[len(index)] = (
+                place,
+                recorded(lambda: self.on(place), self.layers, self.optimiser),
+            )
+        place, step = self.recorded[len(index)]
+        place.copy_(index)
+        return step().clone()
+
+    def on(self, index: Tensor) -> Tensor:
+        """The step itself."""
+        inputs = self.layers.chosen(self.inputs, index)
+        logits = self.layers.accumulate(inputs, self.labels[index], len(index))
+        self.layers.step(self.optimiser)
+        return logits
