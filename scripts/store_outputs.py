@@ -1,6 +1,6 @@
 """Run the notebooks as they stand and store their outputs, without what changes at every run.
 
-`make stored` calls it. Progress bars, execution times and counts are left out, so that a stored
+`make stored` calls it. Progress bars and execution times are left out, so that a stored
 notebook changes only where a result does.
 """
 
@@ -20,11 +20,7 @@ def stored(path: Path) -> None:
     for cell in notebook.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
         if cell.cell_type == "code":
-            cell.execution_count = None
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-            for out in cell.outputs:
-                if "execution_count" in out:
-                    out.execution_count = None
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
