@@ -3,13 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
-from sklearn.metrics import roc_auc_score
 
-from lib.measures import auc
 from lib.statistics import FEWEST, interval, minimum_width, minimum_widths, summary
 
 SCORES = st.lists(st.floats(0, 1), min_size=FEWEST, max_size=20)
@@ -116,13 +113,3 @@ def test_each_task_and_protocol_has_its_minimum_width_by_its_own_score():
         {"protocol": p, "task": t, "threshold": 0.9, "minimum_width": w, "n": 3}
         for p, t, w in (("published", "0-1", 4.0), ("converged", "4-9", 2.0))
     ]
-
-
-@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=2, max_size=40))
-def test_auc_is_that_of_scikit_learn_ties_included(rows):
-    logits, labels = zip(*rows, strict=True)
-    assume(0 < sum(labels) < len(labels))
-    both = torch.tensor([logits, [-x for x in logits]], dtype=torch.float32)
-    found = auc(both, torch.tensor(labels, dtype=torch.float32))
-    expected = roc_auc_score(labels, logits)
-    assert found.tolist() == pytest.approx([expected, 1 - expected])

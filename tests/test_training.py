@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstest
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 from torch import Tensor, nn
 
 from lib import datasets, measures, protocols, store, study, training
@@ -235,6 +235,26 @@ def test_f1_and_loss_are_those_of_scikit_learn(logits, data):
     expected = log_loss(labels, chances, labels=[0, 1])
     got = float(training.logistic_loss(given_logits, given_labels))
     assert got == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=2, max_size=40))
+def test_auc_is_that_of_scikit_learn_ties_included(rows):
+    logits, labels = zip(*rows, strict=True)
+    assume(0 < sum(labels) < len(labels))
+    both = torch.tensor([logits, [-x for x in logits]], dtype=torch.float32)
+    found = training.auc(both, torch.tensor(labels, dtype=torch.float32))
+    expected = roc_auc_score(labels, logits)
+    assert found.tolist() == pytest.approx([expected, 1 - expected])
+
+
+def test_auc_of_many_rows_is_that_of_scikit_learn_and_of_equal_logits_a_half():
+    g = torch.Generator().manual_seed(3)
+    logits, labels = torch.randn(4, 20_000, generator=g), torch.rand(20_000, generator=g) < 0.3
+    logits[2] *= 1e-30
+    logits[3] = 0.7
+    found = training.auc(logits, labels.float()).tolist()
+    assert found == pytest.approx([roc_auc_score(labels, row) for row in logits], abs=1e-7)
+    assert found[3] == 0.5
 
 
 def test_curves_begin_with_the_initial_and_end_with_the_trained_networks(digits):
