@@ -43,7 +43,8 @@ class Layers:
         """Take these tensors for the layers; their gradients begin anew."""
         self.weight1, self.weight2, self.bias2, self.member = weight1, weight2, bias2, member
         self.readout = member * weight2
-        self.begun = False
+        self.linear = mirrored(weight1, weight2, member)
+        self.gradients: list[Tensor] = []
 
     def keep(self, networks: Tensor, units: Tensor) -> None:
         """Go on with some networks and their units only, both bool masks."""
@@ -85,16 +86,42 @@ class Layers:
             product(residual, hidden).mul_(self.member).sum(0),
             residual.sum(1),
         ]
-        for tensor, share in zip(self.trained(), shares, strict=True):
-            tensor.grad = tensor.grad.add_(share) if self.begun else share
-        self.begun = True
+        for gradient, share in zip(self.gradients, shares, strict=False):
+            gradient.add_(share)
+        self.gradients = self.gradients or shares
         return logits
 
     def step(self, optimiser: torch.optim.Optimizer) -> None:
         """One step of the optimiser; the gradients begin anew after it."""
+        if len(self.linear):
+            self.mirror()
+        for tensor, gradient in zip(self.trained(), self.gradients, strict=True):
+            tensor.grad = gradient
         optimiser.step()
-        self.begun = False
+        self.gradients = []
         torch.mul(self.member, self.weight2, out=self.readout)
+
+    def mirror(self) -> None:
+        """Give mirrored units the gradients of the linear function that they are together.
+
+        Its weights move in opposite ways; its constant is bias2 alone, and its weight2 stay.
+        """
+        gradient1, gradient2, _ = self.gradients
+        whole = gradient1[self.linear] - gradient1[self.linear + 1]
+        whole[:, -1] = 0
+        gradient1[self.linear], gradient1[self.linear + 1] = whole, -whole
+        gradient2[self.linear] = gradient2[self.linear + 1] = 0
+
+
+def mirrored(weight1: Tensor, weight2: Tensor, member: Tensor) -> Tensor:
+    """The first unit of each network that is two mirrored units, and so is linear.
+
+    relu(z) - relu(-z) = z: this is how a network of width 0, logistic regression, is held.
+    """
+    first = torch.diff(member.argmax(0), prepend=member.new_full((1,), -1)).nonzero()[:, 0]
+    first = first[member.sum(1) == 2]
+    signs = (weight2[first] == 1) & (weight2[first + 1] == -1)
+    return first[signs & (weight1[first] == -weight1[first + 1]).all(1)]
 
 
 def optimiser_of(protocol: Protocol, layers: Layers) -> torch.optim.Optimizer:

@@ -310,10 +310,30 @@ def test_a_network_that_was_never_published_is_refused_in_a_sentence(task, width
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-@pytest.mark.parametrize("width", [0, -3])
-def test_a_width_below_1_is_refused_in_a_sentence(name, width):
-    with pytest.raises(UserError, match=f"^width {width} is not allowed"):
-        initial(PROTOCOLS[name], "MNIST", "4-9", [4, width], 0)
+def test_a_width_below_0_is_refused_in_a_sentence(name):
+    with pytest.raises(UserError, match=r"^width -3 is not allowed: .* 0 for logistic regression$"):
+        initial(PROTOCOLS[name], "MNIST", "4-9", [4, -3], 0)
+
+
+@pytest.mark.parametrize("name", ["described", "converged"])
+def test_width_0_is_logistic_regression_as_plain_pytorch_trains_it(digits, name):
+    protocol = SHORT[name]
+    split = exactly(SPLITS[protocol.split](digits, "4-9", 3))
+    begin = doubled(initial(protocol, "MNIST", "4-9", [2, 0, 5, 0], 3))
+    model = nn.Sequential(nn.Linear(784, 1)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(begin.network(1).weight1[:, :1].T)
+        model[0].bias.zero_()
+    alone, epochs = trained_alone(model, split, protocol, 3)
+    end, curves = training.train(begin, split, protocol, order_of(3))
+    for place in (1, 3):
+        logits = end.logits(split.test.images)[place]
+        torch.testing.assert_close(logits, alone(split.test.images)[:, 0].detach())
+    trained = int((~curves["loss_train"][:, 1].isnan()).sum())
+    assert trained == epochs + (protocol.batch is None)
+    company = doubled(initial(protocol, "MNIST", "4-9", [2], 3))
+    other, _ = training.train(company, split, protocol, order_of(3))
+    torch.testing.assert_close(end.network(0).weight1, other.weight1)
 
 
 def test_described_weights_are_normal_with_standard_deviation_a_tenth():
