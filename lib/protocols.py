@@ -121,7 +121,7 @@ def logistic_regression(protocol: Protocol, g: torch.Generator) -> Population:
         )
     pair = torch.tensor([1.0, -1.0])
     return Population(
-        weight * protocol.scale * pair, torch.zeros(2), pair, torch.zeros(1), owners([2])
+        weight * protocol.scale * pair, torch.zeros(2), pair.sign(), torch.zeros(1), owners([2])
     )
 
 
