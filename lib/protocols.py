@@ -114,15 +114,12 @@ def drawn(protocol: Protocol, dataset: str, task: str, width: int, seed: int) ->
 def logistic_regression(protocol: Protocol, g: torch.Generator) -> Population:
     """Width 0: a linear function, held as two mirrored units, for relu(z) - relu(-z) = z."""
     if protocol.initial == "normal":
-        weight = torch.randn(FEATURES, 1, generator=g) * protocol.scale
+        weight = torch.randn(FEATURES, 1, generator=g)
     else:
-        weight = (
-            torch.rand(FEATURES, 1, generator=g).mul_(2).sub_(1) * protocol.scale / FEATURES**0.5
-        )
+        weight = torch.rand(FEATURES, 1, generator=g).mul_(2).sub_(1) / FEATURES**0.5
     pair = torch.tensor([1.0, -1.0])
-    return Population(
-        weight * protocol.scale * pair, torch.zeros(2), pair.sign(), torch.zeros(1), owners([2])
-    )
+    weight1 = weight * protocol.scale * pair
+    return Population(weight1, torch.zeros(2), pair, torch.zeros(1), owners([2]))
 
 
 def initial(
