@@ -1,4 +1,6 @@
-"""Intervals cover, summaries summarise, and the minimum width is the first that lasts."""
+"""Intervals cover, tests keep their level, and what is fitted to made-up data is what made it."""
+
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -6,20 +8,47 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
 from lib.measures import auc
-from lib.statistics import FEWEST, interval, minimum_width, minimum_widths, summary
+from lib.statistics import (
+    FEWEST,
+    interval,
+    minimum_width,
+    minimum_widths,
+    pooled_interval,
+    power,
+    summary,
+)
+from lib.statistics.intervals import freedom_and_shortfall
 
 SCORES = st.lists(st.floats(0, 1), min_size=FEWEST, max_size=20)
+FIVE = ["0-1", "1-7", "5-6", "3-8", "4-9"]
 
 
-def test_the_interval_is_the_bca_interval_of_scipy_and_not_the_percentile_one():
+def pairs(digits: int) -> list[str]:
+    """All pairs of the first so many digits."""
+    return [f"{i}-{j}" for i, j in combinations(range(digits), 2)]
+
+
+def within(found: float, expected: float, trials: int) -> bool:
+    """Whether a share of so many independent trials is within 3 binomial sds of the expected."""
+    return abs(found - expected) <= 3 * np.sqrt(expected * (1 - expected) / trials)
+
+
+def test_the_interval_is_the_bca_interval_of_scipy_at_the_level_hesterberg_gives_for_nine_values():
+    """0.98555 is 1 - 2 * Phi(-sqrt(9/8) * 2.306), Student's quantile of 8 degrees of freedom."""
     values = [0.1, 0.2, 0.25, 0.3, 0.3, 0.4, 0.5, 2.5, 4.0]
     bca, percentile = (
         bootstrap(
-            (values,), np.mean, n_resamples=100_000, method=method, rng=np.random.default_rng(99)
+            (values,),
+            np.mean,
+            confidence_level=0.98555,
+            n_resamples=100_000,
+            method=method,
+            rng=np.random.default_rng(99),
         ).confidence_interval
         for method in ("BCa", "percentile")
     )
@@ -28,18 +57,80 @@ def test_the_interval_is_the_bca_interval_of_scipy_and_not_the_percentile_one():
     assert interval(values) != pytest.approx(tuple(percentile), abs=tolerance)
 
 
-def test_the_interval_of_ten_normal_values_covers_the_mean_about_as_often_as_it_says():
-    """The bootstrap of 10 values is known to be short: 90 % rather than 95 %."""
-    draws = np.random.default_rng(7).normal(3, 2, (300, 10))
-    covered = [low <= 3 <= high for low, high in map(interval, draws)]
-    assert 0.87 <= np.mean(covered) <= 0.97
+DRAWS = {
+    "normal": (lambda rng, n: rng.normal(3, 2, n), 3.0),
+    "beta": (lambda rng, n: rng.beta(30, 2, n), 30 / 32),
+    "exponential": (lambda rng, n: rng.exponential(1, n), 1.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "n", "trials", "promised"),
+    [
+        ("normal", 5, 600, 0.918),
+        ("normal", 10, 2000, 0.945),
+        ("normal", 20, 600, 0.950),
+        ("beta", 10, 3000, 0.939),
+        ("exponential", 5, 600, 0.880),
+        ("exponential", 10, 600, 0.922),
+        ("exponential", 20, 600, 0.939),
+    ],
+)
+def test_an_interval_covers_the_mean_as_often_as_the_docstring_says(values, n, trials, promised):
+    """3 binomial sds are 1.3 points with 3,000 trials, 1.5 with 2,000, up to 4 with 600."""
+    draw, mean = DRAWS[values]
+    rng = np.random.default_rng(7)
+    covered = [low <= mean <= high for low, high in (interval(draw(rng, n)) for _ in range(trials))]
+    assert within(np.mean(covered), promised, trials)
+    if n >= 10 and values != "exponential":
+        assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("sds", [(1, 1, 1), (0.01, 0.2, 3)], ids=["equal sds", "unequal sds"])
+def test_a_pooled_interval_of_ten_seeds_a_stratum_covers_the_mean_of_the_strata(sds):
+    rng = np.random.default_rng(11)
+    draws = ([rng.normal(10 * i, sd, 10) for i, sd in enumerate(sds)] for _ in range(500))
+    covered = [low <= 10 <= high for low, high in map(pooled_interval, draws)]
+    assert within(np.mean(covered), 0.945, 500)
+
+
+@given(st.integers(0, 99), st.lists(st.floats(-5, 5), min_size=2, max_size=3))
+def test_what_sets_strata_apart_moves_a_pooled_interval_and_does_not_widen_it(seed, shifts):
+    """But for resamples whose mean is the sample's: rounding puts those on either side of it."""
+    strata = np.random.default_rng(seed).normal(size=(len(shifts), 6))
+    low, high = pooled_interval(list(strata))
+    moved = pooled_interval(list(strata + np.array(shifts)[:, None]))
+    assert moved == pytest.approx((low + np.mean(shifts), high + np.mean(shifts)), abs=0.02)
+
+
+@pytest.mark.parametrize("sds", [(1, 1), (3, 1), (1, 5)])
+def test_the_level_is_expanded_by_welchs_degrees_of_freedom_and_the_missing_standard_error(sds):
+    rng = np.random.default_rng(12)
+    one, two = rng.normal(0, sds[0], 6), rng.normal(0, sds[1], 15)
+    freedom, shortfall = freedom_and_shortfall([one, two])
+    welch = stats.ttest_ind(one, two, equal_var=False)
+    resampled = bootstrap((one, two), lambda x, y, axis: x.mean(axis) - y.mean(axis), rng=rng)
+    assert freedom == pytest.approx(welch.df)
+    standard_error = (one.mean() - two.mean()) / welch.statistic
+    assert shortfall == pytest.approx(standard_error / resampled.standard_error, rel=0.03)
+
+
+def test_strata_weigh_the_same_whatever_their_size():
+    low, high = pooled_interval([np.linspace(0, 0.1, 5), np.linspace(0.9, 1, 40)])
+    assert low < 0.5 < high
+    assert high - low < 0.2
+
+
+def test_a_stratum_with_too_few_values_leaves_no_pooled_interval():
+    assert np.isnan(pooled_interval([[1, 2, 3, 4, 5], [1, 2, 3, 4]])).all()
 
 
 @given(SCORES)
 def test_an_interval_holds_the_mean_within_the_range_of_the_values(values):
     assume(np.ptp(values) > 1e-9)
     low, high = interval(values)
-    assert min(values) <= low <= np.mean(values) <= high <= max(values)
+    rounding = 1e-9
+    assert min(values) - rounding <= low <= np.mean(values) <= high <= max(values) + rounding
 
 
 @given(SCORES)
@@ -116,6 +207,25 @@ def test_each_task_and_protocol_has_its_minimum_width_by_its_own_score():
         {"protocol": p, "task": t, "threshold": 0.9, "minimum_width": w, "n": 3}
         for p, t, w in (("published", "0-1", 4.0), ("converged", "4-9", 2.0))
     ]
+
+
+def test_the_detectable_effect_is_detected_four_times_in_five_and_the_width_is_students():
+    table = power([3, 10]).set_index("n")
+    rng = np.random.default_rng(15)
+    for n, row in table.iterrows():
+        values = rng.normal(row.effect, 1, (4000, n))
+        found = stats.ttest_1samp(values, 0, axis=1).pvalue <= 0.05
+        assert within(found.mean(), 0.8, 4000)
+        [ends] = [stats.ttest_1samp(stats.zscore(range(n), ddof=1), 0).confidence_interval()]
+        assert row.half_width == pytest.approx(ends.high)
+
+
+def test_three_seeds_show_effects_of_three_sds_and_ten_of_one():
+    """Values of the noncentral t distribution, whose two tails are what noncentral F adds up."""
+    for n, effect in power([3, 10, 30]).set_index("n").effect.items():
+        critical, shift = stats.t.isf(0.025, n - 1), effect * np.sqrt(n)
+        assert stats.nct.sf(critical, n - 1, shift) == pytest.approx(0.8, abs=1e-3)
+    assert power([3, 10]).effect.tolist() == pytest.approx([3.264, 0.996], abs=1e-3)
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=2, max_size=40))
