@@ -12,11 +12,13 @@ from scipy import stats
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
+from lib.errors import UserError
 from lib.measures import auc
 from lib.statistics import (
     FEWEST,
     interval,
     minimum_width,
+    minimum_width_interval,
     minimum_widths,
     pooled_interval,
     power,
@@ -203,10 +205,69 @@ def test_each_task_and_protocol_has_its_minimum_width_by_its_own_score():
     two = scored({2: 0.5, 4: 0.5}).assign(task="4-9", protocol="converged", f1_test=0.95)
     networks = pd.concat([one, two]).assign(seed=[0, 1, 2] * 4)
     table = minimum_widths(networks, {"published": "f1", "converged": "f1_test"}, 0.9)
-    assert table.to_dict("records") == [
-        {"protocol": p, "task": t, "threshold": 0.9, "minimum_width": w, "n": 3}
-        for p, t, w in (("published", "0-1", 4.0), ("converged", "4-9", 2.0))
+    columns = ["protocol", "task", "threshold", "relative", "minimum_width", "n"]
+    assert table[columns].to_numpy().tolist() == [
+        ["published", "0-1", 0.9, False, 4.0, 3],
+        ["converged", "4-9", 0.9, False, 2.0, 3],
     ]
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_a_relative_threshold_is_a_share_of_the_best_mean():
+    table = scored({2: 0.5, 4: 0.79, 8: 0.8, 16: 0.795})
+    assert minimum_width(table, "f1", 0.98, relative=True) == 4
+    assert np.isnan(minimum_width(table, "f1", 0.98))
+
+
+def networks_of(means: dict[int, float], sd: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Ten normal scores at every width."""
+    rows = [(seed, w, rng.normal(m, sd)) for seed in range(10) for w, m in means.items()]
+    return pd.DataFrame(rows, columns=["seed", "width", "f1"])
+
+
+@pytest.mark.parametrize(
+    ("means", "sd", "expected"),
+    [
+        ({2: 0.5, 4: 0.95, 8: 0.95}, 0.001, (4, 4)),
+        ({2: 0.5, 4: 0.902, 8: 0.95}, 0.002, (4, 8)),
+        ({2: 0.5, 4: 0.6, 8: 0.902}, 0.002, (8, np.inf)),
+        ({2: 0.5, 4: 0.6, 8: 0.7}, 0.002, (np.inf, np.inf)),
+    ],
+    ids=["sure", "one of two widths", "perhaps none", "none"],
+)
+def test_the_interval_of_the_minimum_width_holds_what_the_seeds_leave_open(means, sd, expected):
+    table = networks_of(means, sd, np.random.default_rng(3))
+    assert minimum_width_interval(table, "f1", 0.9) == expected
+
+
+@pytest.mark.parametrize(
+    ("means", "true", "promised"),
+    [
+        ({2: 0.7, 4: 0.949, 8: 0.975, 16: 0.99}, 8, 0.99),
+        ({2: 0.7, 4: 0.94, 8: 0.945, 16: 0.949}, np.inf, 0.90),
+    ],
+    ids=["one width just short of it", "every wider one just short of it"],
+)
+def test_the_interval_of_the_minimum_width_covers_the_true_one_as_often_as_it_says(
+    means, true, promised
+):
+    """The sd is 0.05: a mean of 0.95 would be enough for a threshold of 0.9."""
+    rng, covered = np.random.default_rng(5), []
+    for _ in range(200):
+        low, high = minimum_width_interval(networks_of(means, 0.05, rng), "f1", 0.9)
+        covered.append(low <= true <= high)
+    assert within(np.mean(covered), promised, 200)
+
+
+def test_the_interval_of_a_relative_minimum_width_asks_for_a_share_of_each_resamples_best():
+    table = networks_of({2: 0.5, 4: 0.79, 8: 0.8, 16: 0.8}, 0.0001, np.random.default_rng(3))
+    assert minimum_width_interval(table, "f1", 0.98, relative=True) == (4, 4)
+
+
+def test_a_seed_that_lacks_a_width_leaves_no_interval_of_the_minimum_width():
+    table = networks_of({2: 0.5, 4: 0.95}, 0.01, np.random.default_rng(3))
+    with pytest.raises(UserError, match="every seed at every width"):
+        minimum_width_interval(table.iloc[1:], "f1", 0.9)
 
 
 def test_the_detectable_effect_is_detected_four_times_in_five_and_the_width_is_students():

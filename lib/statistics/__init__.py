@@ -5,12 +5,13 @@ pairs of digits. Pairs share digits, so relations over pairs permute or leave ou
 """
 
 from lib.statistics.intervals import FEWEST, interval, pooled_interval, power, summary
-from lib.statistics.widths import minimum_width, minimum_widths
+from lib.statistics.widths import minimum_width, minimum_width_interval, minimum_widths
 
 __all__ = [
     "FEWEST",
     "interval",
     "minimum_width",
+    "minimum_width_interval",
     "minimum_widths",
     "pooled_interval",
     "power",
