@@ -1,6 +1,6 @@
 """Intervals cover, tests keep their level, and what is fitted to made-up data is what made it."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from scipy import stats
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
@@ -16,10 +17,12 @@ from lib.errors import UserError
 from lib.measures import auc
 from lib.statistics import (
     FEWEST,
+    holm,
     interval,
     minimum_width,
     minimum_width_interval,
     minimum_widths,
+    paired_difference,
     pooled_interval,
     power,
     summary,
@@ -268,6 +271,91 @@ def test_a_seed_that_lacks_a_width_leaves_no_interval_of_the_minimum_width():
     table = networks_of({2: 0.5, 4: 0.95}, 0.01, np.random.default_rng(3))
     with pytest.raises(UserError, match="every seed at every width"):
         minimum_width_interval(table.iloc[1:], "f1", 0.9)
+
+
+def by_seed(values: list[float], task: str | None = None) -> pd.Series:
+    """Values of the seeds 0, 1, ... of a task."""
+    index = pd.Index(range(len(values)), name="seed")
+    series = pd.Series(values, index)
+    return series if task is None else pd.concat({task: series}, names=["task"])
+
+
+def test_a_paired_difference_is_that_of_the_same_seeds_whatever_their_order():
+    """Seeds differ by far more than sides: only pairing shows the 0.1."""
+    rng = np.random.default_rng(1)
+    other = by_seed(list(rng.normal(0, 10, 10)))
+    gain = rng.normal(0.1, 0.01, 10)
+    found = paired_difference((other + gain).sample(frac=1, random_state=0), other)
+    assert found.effect == pytest.approx(gain.mean())
+    assert (found.low, found.high) == pytest.approx(interval(gain), abs=1e-9)
+    assert (found.p, found.n) == (pytest.approx(2 / 1024), 10)
+
+
+def test_a_paired_difference_over_tasks_is_the_mean_of_theirs_with_seeds_kept_to_their_task():
+    rng = np.random.default_rng(2)
+    gains = {"0-1": rng.normal(1, 0.1, 6), "4-9": rng.normal(3, 0.1, 12)}
+    one = pd.concat([by_seed(list(gain), task) for task, gain in gains.items()])
+    found = paired_difference(one, one * 0)
+    assert found.effect == pytest.approx(np.mean([gain.mean() for gain in gains.values()]))
+    assert (found.low, found.high) == pytest.approx(pooled_interval(list(gains.values())))
+    assert found.n == 18
+
+
+@given(arrays.arrays(float, 6, elements=st.integers(-3, 3).map(float)))
+def test_the_p_value_of_a_paired_difference_is_the_share_of_sign_flips_as_far_from_0(differences):
+    flipped = [np.dot(signs, differences) for signs in product([-1, 1], repeat=6)]
+    expected = np.mean(np.abs(flipped) >= abs(differences.sum()))
+    found = paired_difference(by_seed(list(differences)), by_seed([0.0] * 6))
+    assert found.p == pytest.approx(min(1, expected))
+
+
+def test_sign_flips_of_strata_of_two_and_of_four_differences_flip_their_mean_of_means():
+    gains = {"0-1": [2.0, 3.0], "4-9": [1.0, -2.0, 0.5, 4.0]}
+    one = pd.concat([by_seed(gain, task) for task, gain in gains.items()])
+    flipped = [
+        np.mean(np.multiply(signs[:2], gains["0-1"]))
+        + np.mean(np.multiply(signs[2:], gains["4-9"]))
+        for signs in product([-1, 1], repeat=6)
+    ]
+    expected = np.mean(np.abs(flipped) >= flipped[-1] - 1e-9)
+    assert paired_difference(one, one * 0).p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        (by_seed([1, 2, 3]), by_seed([1, 2]), "on one side only"),
+        (by_seed([1, 2, np.nan]), by_seed([1, 2, 3]), "no value"),
+        (pd.concat([by_seed([1.0])] * 2), by_seed([1.0]), "twice"),
+    ],
+)
+def test_networks_that_make_no_pairs_are_refused(one, other, message):
+    with pytest.raises(UserError, match=message):
+        paired_difference(one, other)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holms_p_value_is_the_largest_bonferroni_one_of_the_sets_a_test_is_in(p_values):
+    """The closed testing principle (Marcus, Peritz & Gabriel 1976), by brute force."""
+    tests = range(len(p_values))
+    sets = [s for size in tests for s in combinations(tests, size + 1)]
+    expected = [
+        max(min(1, len(s) * min(p_values[i] for i in s)) for s in sets if t in s) for t in tests
+    ]
+    assert holm(p_values) == pytest.approx(expected)
+
+
+def test_holm_finds_nothing_false_in_95_of_100_families_of_dependent_tests():
+    rng = np.random.default_rng(4)
+    shared, own = rng.normal(size=(2000, 1)), rng.normal(size=(2000, 8))
+    p_values = 2 * stats.norm.sf(np.abs((shared + own) / np.sqrt(2)))
+    assert np.mean([holm(family).min() <= 0.05 for family in p_values]) <= 0.05
+    assert np.mean(p_values.min(1) <= 0.05) > 0.2
+
+
+def test_a_p_value_that_is_none_is_refused():
+    with pytest.raises(UserError, match="not all in"):
+        holm([0.01, np.nan])
 
 
 def test_the_detectable_effect_is_detected_four_times_in_five_and_the_width_is_students():

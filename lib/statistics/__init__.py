@@ -4,15 +4,19 @@ Intervals over seeds, paired comparisons, minimum widths with their intervals, a
 pairs of digits. Pairs share digits, so relations over pairs permute or leave out whole digits.
 """
 
+from lib.statistics.comparisons import Difference, holm, paired_difference
 from lib.statistics.intervals import FEWEST, interval, pooled_interval, power, summary
 from lib.statistics.widths import minimum_width, minimum_width_interval, minimum_widths
 
 __all__ = [
     "FEWEST",
+    "Difference",
+    "holm",
     "interval",
     "minimum_width",
     "minimum_width_interval",
     "minimum_widths",
+    "paired_difference",
     "pooled_interval",
     "power",
     "summary",
