@@ -1,6 +1,7 @@
 """Intervals cover, tests keep their level, and what is fitted to made-up data is what made it."""
 
-from itertools import combinations, product
+from collections.abc import Callable
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,14 @@ from lib.statistics import (
     FEWEST,
     holm,
     interval,
+    jackknife,
     minimum_width,
     minimum_width_interval,
     minimum_widths,
     paired_difference,
     pooled_interval,
     power,
+    qap,
     summary,
 )
 from lib.statistics.intervals import freedom_and_shortfall
@@ -356,6 +359,143 @@ def test_holm_finds_nothing_false_in_95_of_100_families_of_dependent_tests():
 def test_a_p_value_that_is_none_is_refused():
     with pytest.raises(UserError, match="not all in"):
         holm([0.01, np.nan])
+
+
+RANKED = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=len(pairs(4)), max_size=len(pairs(4))
+)
+
+
+@given(RANKED)
+def test_rank_correlations_are_those_of_scipy_ties_included(rows):
+    one, other = (pd.Series(values, pairs(4), dtype=float) for values in zip(*rows, strict=True))
+    assume(one.nunique() > 1 and other.nunique() > 1)
+    assert qap(one, other).effect == pytest.approx(stats.spearmanr(one, other).statistic)
+    tau = stats.kendalltau(one, other).statistic
+    assert qap(one, other, "kendall").effect == pytest.approx(tau)
+
+
+def relabelled(matrix: np.ndarray, oracle: Callable) -> list[float]:
+    """The correlation with a 4x4 matrix of 1, 2, ... under every order of its rows and columns."""
+    upper = np.triu_indices(4, 1)
+    orders = [np.ix_(order, order) for order in permutations(range(4))]
+    return [oracle(np.arange(1, 7), matrix[each][upper]).statistic for each in orders]
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "oracle"), [("spearman", stats.spearmanr), ("kendall", stats.kendalltau)]
+)
+def test_the_p_value_of_few_digits_is_that_of_all_orders_of_the_matrix(coefficient, oracle):
+    values = pd.Series([1, 3, 2, 4, 6, 5], pairs(4), dtype=float)
+    matrix = np.zeros((4, 4))
+    matrix[np.triu_indices(4, 1)] = values
+    null = np.array(relabelled(matrix + matrix.T, oracle))
+    found = qap(pd.Series(range(1, 7), pairs(4)), values, coefficient)
+    tail = min((null >= null[0] - 1e-9).mean(), (null <= null[0] + 1e-9).mean())
+    assert found.p == pytest.approx(min(1, 2 * tail))
+    assert (found.null_low, found.null_high) == pytest.approx(
+        tuple(np.quantile(null, [0.025, 0.975]))
+    )
+    assert (found.permuted, found.n) == ("digits", 6)
+
+
+def shared_digits(rng: np.random.Generator, digits: int) -> pd.Series:
+    """A measure of pairs that is what its two digits add, and a little of its own."""
+    effect = rng.normal(size=digits)
+    added = [effect[i] + effect[j] for i, j in combinations(range(digits), 2)]
+    return pd.Series(added + rng.normal(0, 0.2, len(added)), pairs(digits))
+
+
+def test_unrelated_measures_of_pairs_that_share_digits_pass_for_related_5_times_in_100():
+    """Taken for independent, the 15 pairs of 6 digits pass four times as often."""
+    rng = np.random.default_rng(8)
+    drawn = [(shared_digits(rng, 6), shared_digits(rng, 6)) for _ in range(300)]
+    permuted = np.mean([qap(*both).p <= 0.05 for both in drawn])
+    taken_for_independent = np.mean([stats.spearmanr(*both).pvalue <= 0.05 for both in drawn])
+    assert within(permuted, 0.05, 300)
+    assert taken_for_independent > 0.2
+
+
+def test_related_measures_of_all_45_pairs_have_the_least_p_and_an_interval_around_the_effect():
+    rng = np.random.default_rng(9)
+    one = shared_digits(rng, 10)
+    other = one + rng.normal(0, 0.5, 45)
+    found = qap(one, other.sample(frac=1, random_state=0))
+    assert found.p == pytest.approx(2 / 10_000)
+    assert found.null_low < 0 < found.null_high < found.effect
+    assert -1 <= found.low < found.effect < found.high <= 1
+    assert found == qap(one, other)
+
+
+def test_the_interval_of_a_rank_correlation_covers_it_where_digits_make_the_measures():
+    """Both measures are sums over digits; the true rho of the two normals is 6/pi asin(0.5/2)."""
+    rng, covered = np.random.default_rng(10), []
+    i, j = np.triu_indices(10, 1)
+    for _ in range(120):
+        effects = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 10)
+        one, other = (pd.Series(x[i] + x[j], pairs(10)) for x in effects.T)
+        found = qap(one, other)
+        covered.append(found.low <= 6 / np.pi * np.arcsin(0.25) <= found.high)
+    assert np.mean(covered) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 120)
+
+
+def test_five_pairs_have_their_values_permuted_in_all_120_orders_and_no_interval():
+    difficulty = pd.Series([1.0, 2, 3, 4, 5], FIVE)
+    found = qap(difficulty, pd.Series([2, 4, 8, 24, 64], FIVE), "kendall")
+    assert (found.effect, found.p) == (pytest.approx(1), pytest.approx(2 / 120))
+    assert (found.permuted, found.n) == ("pairs", 5)
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_censored_width_ranks_above_all_others_and_ties_with_other_censored_ones():
+    difficulty = pd.Series([1.0, 2, 3, 4, 5, 6], pairs(4))
+    censored = pd.Series([2, 8, 4, 64, np.nan, np.nan], pairs(4))
+    assert qap(difficulty, censored) == qap(difficulty, censored.fillna(1e6))
+
+
+def test_a_measure_that_is_the_same_for_all_pairs_has_no_correlation_and_no_p_value():
+    found = qap(pd.Series(range(6), pairs(4)), pd.Series(2.0, pairs(4)))
+    assert np.isnan([found.effect, found.p, found.low]).all()
+
+
+@pytest.mark.parametrize(
+    ("difficulty", "outcome", "message"),
+    [
+        (pd.Series([1, 2, 3], pairs(3)), pd.Series([1, 2], pairs(3)[:2]), "on one side only"),
+        (pd.Series([1, 2, np.nan], pairs(3)), pd.Series([1, 2, 3], pairs(3)), "1-2.*no difficulty"),
+        (pd.Series([1, 2], FIVE[:2]), pd.Series([1, 2], FIVE[:2]), "3 or more"),
+        (pd.Series([1, 2, 3], ["0-1"] * 3), pd.Series([1, 2, 3], ["0-1"] * 3), "twice"),
+    ],
+)
+def test_measures_that_make_no_relation_are_refused(difficulty, outcome, message):
+    with pytest.raises(UserError, match=message):
+        qap(difficulty, outcome)
+
+
+def mean_of(values: np.ndarray) -> Callable[[np.ndarray], float]:
+    """The mean of the values at places."""
+    return lambda places: values[places].mean()
+
+
+def test_the_standard_error_of_a_mean_over_pairs_is_that_of_what_the_digits_add():
+    effect = np.random.default_rng(12).normal(size=10)
+    sums = np.array([effect[i] + effect[j] for i, j in combinations(range(10), 2)])
+    found = jackknife(pairs(10), mean_of(sums))
+    assert found.se == pytest.approx(2 * effect.std(ddof=1) / np.sqrt(10))
+
+
+def test_the_jackknife_of_a_mean_over_five_pairs_is_students_interval():
+    values = np.array([0.1, 0.4, 0.2, 0.9, 0.3])
+    found = jackknife(FIVE, mean_of(values))
+    students = stats.ttest_1samp(values, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx(tuple(students))
+    assert found.se == pytest.approx(stats.sem(values))
+
+
+def test_the_jackknife_covers_a_mean_over_pairs_that_share_digits():
+    rng = np.random.default_rng(13)
+    spreads = [jackknife(pairs(10), mean_of(shared_digits(rng, 10).to_numpy())) for _ in range(400)]
+    assert within(np.mean([each.low <= 0 <= each.high for each in spreads]), 0.95, 400)
 
 
 def test_the_detectable_effect_is_detected_four_times_in_five_and_the_width_is_students():

@@ -6,18 +6,22 @@ pairs of digits. Pairs share digits, so relations over pairs permute or leave ou
 
 from lib.statistics.comparisons import Difference, holm, paired_difference
 from lib.statistics.intervals import FEWEST, interval, pooled_interval, power, summary
+from lib.statistics.pairs import Agreement, jackknife, qap
 from lib.statistics.widths import minimum_width, minimum_width_interval, minimum_widths
 
 __all__ = [
     "FEWEST",
+    "Agreement",
     "Difference",
     "holm",
     "interval",
+    "jackknife",
     "minimum_width",
     "minimum_width_interval",
     "minimum_widths",
     "paired_difference",
     "pooled_interval",
     "power",
+    "qap",
     "summary",
 ]
