@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
+from scipy.optimize import curve_fit
 from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
@@ -18,6 +19,7 @@ from lib.errors import UserError
 from lib.measures import auc
 from lib.statistics import (
     FEWEST,
+    compare_models,
     holm,
     interval,
     jackknife,
@@ -496,6 +498,117 @@ def test_the_jackknife_covers_a_mean_over_pairs_that_share_digits():
     rng = np.random.default_rng(13)
     spreads = [jackknife(pairs(10), mean_of(shared_digits(rng, 10).to_numpy())) for _ in range(400)]
     assert within(np.mean([each.low <= 0 <= each.high for each in spreads]), 0.95, 400)
+
+
+DIFFICULTY = pd.Series(np.geomspace(0.0005, 0.05, 45), pairs(10)).sample(frac=1, random_state=1)
+TRUE = {
+    "constant": lambda d: 12 + 0 * d,
+    "linear": lambda d: 1.5 + 900 * d,
+    "logarithmic": lambda d: 45 + 4 * np.log2(d),
+    "power": lambda d: 300 * d**0.7,
+}
+
+
+def widths_of(model: str, sd: float = 0.1, seed: int = 14) -> pd.Series:
+    """Widths of a model with a normal error of so many doublings."""
+    error = np.random.default_rng(seed).normal(0, sd, 45)
+    return TRUE[model](DIFFICULTY) * 2**error
+
+
+def models(width: pd.Series, widest: float = 1000) -> pd.DataFrame:
+    return compare_models(DIFFICULTY, width, widest).set_index("model")
+
+
+@pytest.mark.parametrize("model", TRUE)
+def test_the_model_that_made_the_widths_has_the_least_error_left_out_and_its_parameters(model):
+    table = models(widths_of(model))
+    assert table.loo_error.idxmin() == model
+    assert table.loo_error[model] == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=0.2)
+    d = np.array([0.001, 0.01, 0.04])
+    a, b = table.loc[model, ["a", "b"]]
+    refitted = {"constant": a + 0 * d, "linear": a + b * d, "logarithmic": a + b * np.log2(d)}
+    assert refitted.get(model, a * d**b) == pytest.approx(TRUE[model](d), rel=0.15)
+
+
+def test_the_interval_of_the_difference_to_the_constant_tells_a_relation_from_none():
+    related, unrelated = models(widths_of("linear")), models(widths_of("constant"))
+    assert related.high["linear"] < 0
+    assert unrelated.low["linear"] < 0 < unrelated.high["linear"]
+    assert (related.difference + related.loo_error["constant"]).tolist() == pytest.approx(
+        related.loo_error.tolist()
+    )
+
+
+def test_uncensored_fits_are_the_least_squares_ones_of_log_width():
+    width = widths_of("linear", sd=0.5)
+    table, y = models(width), np.log2(width)
+    line = stats.linregress(np.log2(DIFFICULTY), y)
+    assert table.loc["power", ["a", "b"]].tolist() == pytest.approx(
+        [2**line.intercept, line.slope], rel=1e-3
+    )
+    (a, b), _ = curve_fit(lambda d, a, b: np.log2(a + b * d), DIFFICULTY, y, p0=(2, 800))
+    assert table.loc["linear", ["a", "b"]].tolist() == pytest.approx([a, b], rel=1e-3)
+    left_out = np.abs(y - y.mean()).mean() * 45 / 44
+    assert table.loo_error["constant"] == pytest.approx(left_out, rel=1e-3)
+
+
+def test_the_censored_constant_is_the_likeliest_normal_of_scipy():
+    width = widths_of("power", sd=0.5)
+    cut = width.where(width <= 16)
+    censored = stats.CensoredData(
+        uncensored=np.log2(cut.dropna()), right=np.full(cut.isna().sum(), np.log2(16))
+    )
+    table = models(cut, widest=16)
+    assert np.log2(table.a["constant"]) == pytest.approx(stats.norm.fit(censored)[0], abs=0.01)
+    assert table.censored.tolist() == [cut.isna().sum()] * 4
+
+
+def test_censored_widths_count_where_dropping_them_would_flatten_the_relation():
+    """Means over five draws, with every third width or so beyond the widest."""
+    tobit, dropped = [], []
+    for seed in range(5):
+        cut = widths_of("power", 0.5, seed).where(lambda width: width <= 8)
+        tobit.append(models(cut, widest=8).b["power"])
+        seen = cut.dropna()
+        dropped.append(stats.linregress(np.log2(DIFFICULTY[seen.index]), np.log2(seen)).slope)
+    assert np.mean(tobit) == pytest.approx(0.7, abs=0.07)
+    assert np.mean(dropped) < 0.6
+
+
+def test_a_prediction_beyond_the_widest_is_no_error_for_a_censored_width():
+    width = TRUE["power"](DIFFICULTY)
+    table = models(width.where(width <= 12), widest=12)
+    assert table.loo_error["power"] == pytest.approx(0, abs=0.01)
+
+
+def test_where_hardly_a_width_is_known_no_model_is_fitted():
+    width = pd.Series(np.nan, DIFFICULTY.index)
+    width.iloc[:2] = 4
+    table = models(width, widest=64)
+    assert table.drop(columns=["n", "censored"]).isna().all(axis=None)
+    assert table.censored.tolist() == [43] * 4
+
+
+def test_widths_0_and_1_are_the_same_to_a_model():
+    width = widths_of("linear").round().clip(2)
+    few = DIFFICULTY.nsmallest(5).index
+    pd.testing.assert_frame_equal(
+        models(width.where(~width.index.isin(few), 0)),
+        models(width.where(~width.index.isin(few), 1)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("difficulty", "width", "message"),
+    [
+        ([0.0, 1, 2], [2, 4, 8], "all above 0"),
+        ([1.0, 1, 2], [2, 4, 8], "3 different ones"),
+        ([1.0, 2, 3], [2, 4, 128], "above the widest"),
+    ],
+)
+def test_what_no_model_can_be_fitted_to_is_refused(difficulty, width, message):
+    with pytest.raises(UserError, match=message):
+        compare_models(pd.Series(difficulty, pairs(3)), pd.Series(width, pairs(3)), 64)
 
 
 def test_the_detectable_effect_is_detected_four_times_in_five_and_the_width_is_students():

@@ -6,6 +6,7 @@ pairs of digits. Pairs share digits, so relations over pairs permute or leave ou
 
 from lib.statistics.comparisons import Difference, holm, paired_difference
 from lib.statistics.intervals import FEWEST, interval, pooled_interval, power, summary
+from lib.statistics.models import compare_models
 from lib.statistics.pairs import Agreement, jackknife, qap
 from lib.statistics.widths import minimum_width, minimum_width_interval, minimum_widths
 
@@ -13,6 +14,7 @@ __all__ = [
     "FEWEST",
     "Agreement",
     "Difference",
+    "compare_models",
     "holm",
     "interval",
     "jackknife",
