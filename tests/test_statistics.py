@@ -6,7 +6,6 @@ from itertools import combinations, permutations, product
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
