@@ -15,6 +15,7 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib import ROOT, measures, store, study
+from lib.backends import Machine
 from lib.errors import UserError
 from lib.protocols import PROTOCOLS
 
@@ -244,11 +245,11 @@ def test_a_killed_run_keeps_its_finished_shards_and_the_next_trains_the_others(
 def test_two_processes_give_the_table_that_one_gives(cache, tmp_path, monkeypatch):
     seeds = {"published": [0, 42], "converged": [0]}
     wanted = study.shards("MNIST", ["4-9"], seeds, [2, 8], limit=200)
-    one = study.table(wanted, measures.capacity, jobs=1)
+    one = study.table(wanted, measures.capacity)
     monkeypatch.setattr(store, "CACHE", tmp_path / "two")
     monkeypatch.setenv("LOW_CAPACITY_CACHE", str(tmp_path / "two"))
     get_reusable_executor().shutdown(wait=True)  # so that its processes see this cache
-    two = study.table(wanted, measures.capacity, jobs=2)
+    two = study.table(wanted, measures.capacity, Machine(jobs=2))
     get_reusable_executor().shutdown(wait=True)
     assert content(cache).keys()
     assert content(cache).keys() == content(tmp_path / "two").keys()
