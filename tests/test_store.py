@@ -1,5 +1,6 @@
 """What was finished is kept, found again, checked, and never half written."""
 
+import ast
 import errno
 import os
 import resource
@@ -148,6 +149,20 @@ def test_the_hash_of_code_depends_on_what_it_does_and_not_on_texts(tmp_path, sou
     (tmp_path / "two.py").write_text(source)
     one, two = (store.code_hash([tmp_path / name]) for name in ("one.py", "two.py"))
     assert (one == two) is same
+
+
+def imported(module: str) -> set[str]:
+    """The modules of lib that a module of lib imports, those that they import included."""
+    tree = ast.parse((ROOT / "lib" / f"{module}.py").read_text())
+    lines = [line for line in ast.walk(tree) if isinstance(line, ast.ImportFrom)]
+    found = {line.module.removeprefix("lib.") for line in lines if line.module.startswith("lib.")}
+    return found.union(*(imported(each) for each in found))
+
+
+def test_the_cache_key_holds_the_code_of_every_module_that_training_uses():
+    hashed = {module.__name__.removeprefix("lib.") for module in study.CODE}
+    used = {"training", *imported("training"), *imported("seeds")}
+    assert used - {"errors"} == hashed
 
 
 def test_where_a_folder_cannot_be_made_one_sentence_says_so(tmp_path):
