@@ -3,6 +3,8 @@
 An entry is a safetensors file (tensors and text, never code) in a folder named after a hash of
 everything that the result depends on. Its own name ends in the checksum of its content, so that a
 torn or altered file is noticed, set aside, and computed again. No time stamp is ever read.
+
+`python -m lib.store` says how large the cache is, `python -m lib.store clean` empties it.
 """
 
 import ast
@@ -12,7 +14,9 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,7 +26,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -216,3 +220,94 @@ def provenance(**facts: Any) -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "threads": torch.get_num_threads(),
     }
+
+
+MADE = {
+    "entries": re.compile(r"[^.].*\.[0-9a-f]{16}\.safetensors"),
+    "corrupt": re.compile(r"[^.].*\.[0-9a-f]{16}\.corrupt"),
+    "partial": re.compile(r"\..+\.[0-9a-f]{16}\.partial"),
+}
+"""The names of the files that the store makes: whole ones, damaged ones, leftovers of kills."""
+
+
+def folders() -> list[Path]:
+    """The folders of the cache: networks/<dataset>/<protocol>/<task>/seed<seed>-<key>."""
+    named = re.compile(r"seed\d+-[0-9a-f]{16}")
+    return [p for p in (CACHE / "networks").glob("*/*/*/*") if named.fullmatch(p.name)]
+
+
+def made(folder: Path) -> list[tuple[str, Path]]:
+    """The files that the store made in one of its folders, each after its kind in `MADE`."""
+    paths = list(folder.iterdir())
+    return [(kind, p) for p in paths for kind, name in MADE.items() if name.fullmatch(p.name)]
+
+
+def networks(entry: Path) -> int:
+    """How many networks an entry says that it holds; 0 where its header is damaged."""
+    try:
+        with safe_open(entry, "pt") as file:
+            return len(json.loads(file.metadata()["facts"])["widths"])
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError):
+        return 0
+
+
+def sizes() -> pd.DataFrame:
+    """What the cache holds: shards, networks, MB (10^6 bytes), and files of each kind in `MADE`.
+
+    One row a data set and protocol. Headers are read and nothing is verified, as `get` does that.
+    """
+    files = [(folder, kind, path) for folder in folders() for kind, path in made(folder)]
+    table = pd.DataFrame(
+        {
+            "dataset": folder.parts[-4],
+            "protocol": folder.parts[-3],
+            "shards": folder,
+            "networks": networks(path) if kind == "entries" else 0,
+            "MB": path.stat().st_size / 1e6,
+            **{other: int(kind == other) for other in MADE},
+        }
+        for folder, kind, path in files
+    )
+    sums = {"shards": "nunique", **dict.fromkeys(["networks", "MB", *MADE], "sum")}
+    return table if table.empty else table.groupby(["dataset", "protocol"]).agg(sums)
+
+
+def summary() -> str:
+    """The size of the cache in words: by data set and protocol, in all, and where it lies."""
+    table = sizes()
+    if table.empty:
+        return f"no trained networks in {CACHE}"
+    total = f"{table.shards.sum()} shards, {table.networks.sum()} networks, {table.MB.sum():.1f} MB"
+    return f"{table.reset_index().to_string(index=False, float_format='%.1f')}\n{total} in {CACHE}"
+
+
+def clean() -> str:
+    """Remove what the store made and nothing else; says how much that was, and what is left."""
+    removed = []
+    for folder in folders():
+        for _, path in made(folder):
+            removed.append(path.stat().st_size)
+            path.unlink()
+        for above in (folder, *folder.parents[:5]):  # up to the cache itself
+            with suppress(OSError):  # not empty
+                above.rmdir()
+    left = [path for path in (CACHE / "networks").rglob("*") if not path.is_dir()]
+    others = f"; left {len(left)} that the cache did not make, such as {left[0]}" if left else ""
+    return f"freed {sum(removed) / 1e6:.1f} MB: removed {len(removed)} files in {CACHE}{others}"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the size of the cache, or empty it; 2 and one sentence where that cannot be done."""
+    if arguments not in ([], ["clean"]):
+        print("usage: python -m lib.store [clean]", file=sys.stderr)
+        return 2
+    try:
+        print(clean() if arguments else summary())
+    except OSError as error:
+        print(f"cannot read or remove {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -378,6 +378,85 @@ def test_a_learning_curve_in_a_table_is_that_of_its_network_however_long_others_
     assert len(lengths) > 1
 
 
+@pytest.fixture
+def filled(digits, cache) -> Path:
+    """A cache with three whole entries, a damaged one that was set aside, and a leftover."""
+    study.train([shard(0), shard(1, (2,)), study.Shard("MNIST", "0-1", *DESCRIBED)])
+    flipped(entry(cache, shard(0)))
+    with pytest.warns(UserWarning, match="set aside"):
+        study.train([shard(0)])
+    folder = cache / shard(1).folder
+    (folder / f".w2.{'0' * 16}.safetensors.{'1' * 16}.partial").write_bytes(bytes(1000))
+    return cache
+
+
+DESCRIBED = (PROTOCOLS["described"], (2, 4, 8), 0)
+
+
+def size(folder: Path) -> int:
+    return sum(len(data) for data in content(folder).values())
+
+
+def test_the_size_of_the_cache_is_told_by_data_set_and_protocol(filled, capsys):
+    table = store.sizes()
+    assert table.index.tolist() == [("MNIST", "described"), ("MNIST", "published")]
+    assert table.shards.tolist() == [1, 2]
+    assert table.networks.tolist() == [3, 3]
+    assert table.entries.tolist() == [1, 2]
+    assert table.corrupt.tolist() == [0, 1]
+    assert table.partial.tolist() == [0, 1]
+    assert table.MB.sum() == pytest.approx(size(filled) / 1e6)
+    assert store.main([]) == 0
+    assert (
+        f"3 shards, 6 networks, {size(filled) / 1e6:.1f} MB in {filled}" in capsys.readouterr().out
+    )
+
+
+def test_an_entry_with_a_damaged_header_is_counted_as_holding_no_network(filled):
+    emptied(entry(filled, shard(0)))
+    assert store.sizes().networks.tolist() == [3, 1]
+
+
+def test_a_cache_that_is_not_there_holds_nothing_and_nothing_is_removed(cache, capsys):
+    assert [store.main([]), store.main(["clean"])] == [0, 0]
+    said = f"no trained networks in {cache}\nfreed 0.0 MB: removed 0 files in {cache}\n"
+    assert capsys.readouterr().out == said
+    assert not cache.exists()
+
+
+def test_clean_removes_the_cache_and_says_how_much_that_frees(filled, capsys):
+    before = size(filled)
+    assert store.main(["clean"]) == 0
+    assert capsys.readouterr().out == f"freed {before / 1e6:.1f} MB: removed 5 files in {filled}\n"
+    assert not filled.exists()
+
+
+def test_clean_removes_nothing_that_the_store_did_not_make(filled):
+    """As where LOW_CAPACITY_CACHE names a folder that somebody keeps other things in."""
+    seed = shard(0).folder
+    check = "0" * 16
+    mine = [
+        *("thesis.tex", f"w2.{check}.safetensors", "networks/lan.txt", "networks/office/map.txt"),
+        *(f"{seed}/notes.txt", f"{seed}/model.safetensors", f"{seed}/.w2.partial"),
+        *(f"other/{seed}/w2.{check}.safetensors", f"networks/w2.{check}.safetensors"),
+        f"networks/MNIST/published/4-9/seed0/w2.{check}.safetensors",
+    ]
+    for name in mine:
+        (filled / name).parent.mkdir(parents=True, exist_ok=True)
+        (filled / name).write_bytes(b"mine")
+    (filled / "networks" / "empty").mkdir()
+    said = store.clean()
+    assert content(filled).keys() == set(mine)
+    assert (filled / "networks" / "empty").is_dir()
+    assert "removed 5 files" in said
+    assert f"left 7 that the cache did not make, such as {filled}" in said
+
+
+def test_what_is_asked_of_the_cache_wrongly_is_answered_with_how_to_ask(capsys):
+    assert store.main(["all"]) == 2
+    assert capsys.readouterr().err == "usage: python -m lib.store [clean]\n"
+
+
 @pytest.mark.parametrize(
     ("given", "place"),
     [("", ROOT / "build" / "cache"), ("some/where", ROOT / "some" / "where"), ("~", Path.home())],
