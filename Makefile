@@ -35,7 +35,7 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke pdf test check tex lock stored bench cache clean-cache clean
+.PHONY: help paper smoke pdf test check tex lock stored bench cache clean-cache clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,8 +99,10 @@ tex:
 check: $(VENV)/.installed
 	@$(PY) -m lib.parameters $(PARAMS)
 
-$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) | check
+# Always looked at, and run where an input's content is another than when it last was.
+$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) \
+    FORCE | check
 	@mkdir -p $(@D)
-	$(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
+	@scripts/unless_done.sh $@ $(@D)/$*.partial.ipynb "$(filter-out FORCE,$^)" \
+	    $(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
 	    $< $(@D)/$*.partial.ipynb
-	@mv $(@D)/$*.partial.ipynb $@
