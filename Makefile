@@ -35,10 +35,10 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke pdf test check tex lock stored bench clean
+.PHONY: help paper smoke pdf test check tex lock stored bench cache clean-cache clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment."
 
 paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
@@ -75,6 +75,12 @@ stored: $(VENV)/.installed ## run the notebooks as they stand and store their ou
 bench: $(VENV)/.installed ## time training beside what a user would pick instead (minutes)
 	$(PY) -m benchmarks.run
 
+cache: $(VENV)/.installed ## say how much the cache of trained networks holds
+	@$(PY) -m lib.store
+
+clean-cache: $(VENV)/.installed ## remove the trained networks, of every profile
+	@$(PY) -m lib.store clean
+
 clean: ## remove what was built; keep .venv, the results and the cache of trained networks
 	rm -rf $(filter-out build/cache,$(wildcard build/*)) .pytest_cache .mypy_cache .ruff_cache
 	find lib tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} +
@@ -93,8 +99,10 @@ tex:
 check: $(VENV)/.installed
 	@$(PY) -m lib.parameters $(PARAMS)
 
-$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) | check
+# Always looked at, and run where an input's content is another than when it last was.
+$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) \
+    FORCE | check
 	@mkdir -p $(@D)
-	$(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
+	@scripts/unless_done.sh $@ $(@D)/$*.partial.ipynb "$(filter-out FORCE,$^)" \
+	    $(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
 	    $< $(@D)/$*.partial.ipynb
-	@mv $(@D)/$*.partial.ipynb $@
