@@ -186,6 +186,7 @@ def read(path: Path) -> Entry | None:
     except (SafetensorError, LookupError, ValueError):
         set_aside(path, "is not one of the store's files")
         return None
+    sweep(path)  # a run may have been killed between putting it in place and doing so
     return {name: tensors[name] for name in sorted(tensors)}, facts  # loaded in a changing order
 
 

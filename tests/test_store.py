@@ -252,6 +252,15 @@ def test_what_a_killed_run_left_aside_goes_when_its_file_is_there_and_nothing_el
     assert content(tmp_path).keys() == {"x.csv", *others}
 
 
+def test_what_was_left_beside_a_stored_file_goes_when_that_is_next_read(digits, cache):
+    study.train([shard()])
+    before = content(cache)
+    path = entry(cache, shard())
+    path.with_name(f".{path.name}.{'0' * 16}.partial").write_bytes(b"half")
+    study.train([shard()])
+    assert content(cache) == before
+
+
 def test_a_failure_of_what_writes_is_not_taken_for_a_file_that_another_run_has_finished(tmp_path):
     store.write(tmp_path / "x.csv", b"before")
     with pytest.raises(UserError, match=r"^cannot write \S+x.csv: No such file"):
