@@ -8,7 +8,7 @@ library lets one choose it. What is timed is the training alone.
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import joblib
@@ -16,12 +16,15 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lib import protocols, seeds, training
 from lib.population import Population, blocks, owners, stack
+from lib.products import product
+from lib.protocols import Protocol
 from lib.study import Shard
 from lib.tasks import Split
 
@@ -72,21 +75,25 @@ def train_at(shard: Shard, place: Place) -> Population:
     return training.train(*place, shard.protocol, row_order(shard))[0]
 
 
-def population(shard: Shard) -> Population:
-    """`lib.training`: all networks at once, threads over the cores."""
+def population_threads(shard: Shard) -> Population:
+    """`lib.training` in one process, with threads over the cores."""
     return train_at(shard, (begin(shard), shard.split))
 
 
-def one_thread(train: Callable[..., Population], *arguments: object) -> Population:
+def one_thread(train: Callable[..., Any], *arguments: object) -> Any:
     """Call `train` with one thread, in whichever process this is."""
     torch.set_num_threads(1)
     return train(*arguments)
 
 
-def population_processes(shard: Shard) -> Population:
-    """As many copies of the shard as there are cores, one process with one thread each."""
-    work = [delayed(one_thread)(population, shard) for _ in range(CORES)]
-    return Parallel(n_jobs=CORES)(work)[0]
+def on_each_core(train: Callable[[Shard], Any], shard: Shard) -> Any:
+    """As many times `train` as there are cores, one process with one thread each; one result."""
+    return Parallel(n_jobs=CORES)([delayed(one_thread)(train, shard)] * CORES)[0]
+
+
+def population(shard: Shard) -> Population:
+    """`lib.training` as `lib.study` calls it: a shard a core."""
+    return on_each_core(population_threads, shard)
 
 
 def moved(networks: Population, split: Split) -> Place:
@@ -106,7 +113,7 @@ def population_gpu(shard: Shard) -> Population:
     return train_at(shard, on_gpu(shard)).to("cpu")
 
 
-# The speed limit.
+# The speed limit, by two libraries.
 
 
 @lru_cache(maxsize=2)
@@ -116,16 +123,46 @@ def lit_inputs(shard: Shard) -> Tensor:
     return torch.cat([images[:, shard.split.lit], torch.ones(len(images), 1)], dim=1)
 
 
-def products(shard: Shard) -> None:
-    """The two large matrix products of each step, images by weights and by residuals."""
+Products = Callable[[Tensor, Tensor, Tensor], object]
+"""The two large products of a step, of weights (units, pixels), residuals and inputs."""
+
+
+def products_mm(weight: Tensor, residual: Tensor, inputs: Tensor) -> None:
+    """By `torch.mm`: on most processors MKL's."""
+    torch.mm(inputs, weight.T)
+    torch.mm(inputs.T, residual.T)
+
+
+def products_onednn(weight: Tensor, residual: Tensor, inputs: Tensor) -> None:
+    """By what `lib.products` calls: oneDNN's."""
+    product(weight, inputs)
+    product(residual, inputs.T)
+
+
+def all_products(products: Products, shard: Shard) -> None:
+    """The large products of all steps, and nothing else."""
     inputs, units = lit_inputs(shard), sum(shard.widths)
     parts = blocks(inputs) if shard.protocol.batch is None else inputs.split(shard.protocol.batch)
-    weight, gradient = torch.full((2, inputs.shape[1], units), 0.01)
-    hidden, residual = torch.full((2, len(parts[0]), units), 0.01)
+    weight = torch.full((units, inputs.shape[1]), 0.01)
+    residual = torch.full((units, len(parts[0])), 0.01)
     for _ in range(shard.protocol.epochs):
         for part in parts:
-            torch.mm(part, weight, out=hidden[: len(part)])
-            gradient.addmm_(part.T, residual[: len(part)])
+            products(weight, residual[:, : len(part)], part)
+
+
+def bare(products: Products) -> Callable[[Shard], None]:
+    """Those products on every core."""
+    return partial(on_each_core, partial(all_products, products))
+
+
+def all_scores(shard: Shard) -> None:
+    """The learning curves alone: the scores of every epoch, on logits that are there already."""
+    split, protocol = shard.split, shard.protocol
+    parts = (split.train,) if protocol.batch is None else (split.train, split.held_out)
+    logits = [begin(shard).logits(rows.images) for rows in parts]
+    for _ in range(protocol.epochs):
+        for each, rows in zip(logits, parts, strict=True):
+            training.score(each, rows.labels, "part")
 
 
 # What a user would pick instead.
@@ -138,40 +175,56 @@ def doubles(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
     return rows.images.numpy().astype(np.float64), rows.labels.numpy().astype(np.float64)
 
 
-def numpy_loop(shard: Shard) -> Population:
+Scores = Callable[[np.ndarray, np.ndarray], object]
+"""What is recorded of each step, from probabilities and labels."""
+
+
+def numpy_f1(chances: np.ndarray, labels: np.ndarray) -> float:
+    """F1 of class 1 alone, in three sums."""
+    predicted, actual = chances >= 0.5, labels == 1
+    return float(2 * (predicted & actual).sum() / (predicted.sum() + actual.sum()))
+
+
+def scikit_scores(chances: np.ndarray, labels: np.ndarray) -> list[float]:
+    """What the published study records of each step: loss, accuracy, and four of scikit-learn."""
+    predicted, sure = chances >= 0.5, np.clip(chances, 1e-12, 1 - 1e-12)
+    return [
+        -np.mean(labels * np.log(sure) + (1 - labels) * np.log(1 - sure)),
+        np.mean(predicted == labels),
+        precision_score(labels, predicted, zero_division=0),
+        recall_score(labels, predicted),
+        f1_score(labels, predicted),
+        roc_auc_score(labels, chances),
+    ]
+
+
+def numpy_loop(scores: Scores, shard: Shard) -> Population:
     """The published protocol in plain NumPy float64, one network after another."""
     images, labels = doubles(shard)
-    networks = range(len(shard.widths))
-    starts = (begin(shard).network(network) for network in networks)
-    rate, steps = shard.protocol.learning_rate, shard.protocol.epochs
-    return stack([numpy_network(start, images, labels, rate, steps) for start in starts])
+    starts = (begin(shard).network(network) for network in range(len(shard.widths)))
+    return stack([numpy_network(start, images, labels, shard.protocol, scores) for start in starts])
 
 
 def numpy_network(
-    start: Population, images: np.ndarray, labels: np.ndarray, rate: float, steps: int
+    start: Population, images: np.ndarray, labels: np.ndarray, protocol: Protocol, scores: Scores
 ) -> Population:
-    """One network, all rows a step, with the F1 of each step that the study reports the best of."""
+    """One network, all rows a step, with the scores of each step."""
     weight1, bias1, weight2, bias2 = (
         getattr(start, name).numpy().astype(np.float64)
         for name in ("weight1", "bias1", "weight2", "bias2")
     )
-    best = 0.0
-    for _ in range(steps):
+    rate, history = protocol.learning_rate, []
+    for _ in range(protocol.epochs):
         hidden = np.maximum(images @ weight1 + bias1, 0)
-        logits = hidden @ weight2 + bias2
-        best = max(best, numpy_f1(logits >= 0, labels == 1))
-        residual = (1 / (1 + np.exp(-logits)) - labels) / len(labels)
+        chances = 1 / (1 + np.exp(-(hidden @ weight2 + bias2)))
+        history.append(scores(chances, labels))
+        residual = (chances - labels) / len(labels)
         back = np.outer(residual, weight2) * (hidden > 0)
         weight2 -= rate * (hidden.T @ residual)
         bias2 -= rate * residual.sum()
         weight1 -= rate * (images.T @ back)
         bias1 -= rate * back.sum(0)
     return one(weight1, bias1, weight2, bias2)
-
-
-def numpy_f1(predicted: np.ndarray, actual: np.ndarray) -> float:
-    """F1 of class 1 from two bool arrays."""
-    return float(2 * (predicted & actual).sum() / (predicted.sum() + actual.sum()))
 
 
 def scikit_learn(shard: Shard) -> Population:
@@ -293,13 +346,16 @@ class Contender:
 
 
 CONTENDERS = (
-    Contender("population", population),
-    Contender("population, one process a core", population_processes, CORES, CORES),
+    Contender("population", population, CORES, CORES),
+    Contender("population, threads", population_threads),
     Contender("population on a GPU", population_gpu, gpu=True),
-    Contender("bare matrix products", products),
+    Contender("bare products, oneDNN", bare(products_onednn), CORES, CORES),
+    Contender("bare products, torch.mm", bare(products_mm), CORES, CORES),
+    Contender("scores alone", partial(on_each_core, all_scores), CORES, CORES),
     Contender("torch.func.vmap, padded", torch_vmap),
     Contender("PyTorch, one after another", torch_loop),
     Contender("scikit-learn, joblib", scikit_learn, processes=CORES),
-    Contender("NumPy float64 loop", numpy_loop, mini_batch=False),
+    Contender("NumPy float64 loop", partial(numpy_loop, scikit_scores), mini_batch=False),
+    Contender("NumPy float64 loop, F1 only", partial(numpy_loop, numpy_f1), mini_batch=False),
 )
 """In the order in which they take their turns; the first is what the others are held against."""

@@ -18,7 +18,7 @@ def speed(results: pd.DataFrame) -> Figure:
 
     Beside each point: how many times as fast the population is, turn by turn (median).
     """
-    measured = results[results.networks_per_second.notna()]
+    measured = results[results.networks_per_second.notna() & (results.contender != "scores alone")]
     names = list(dict.fromkeys(measured.contender))
     settings = list(dict.fromkeys(measured.setting))
     figure, [axes] = grid(1, len(settings), DOUBLE, 0.24 * len(names) + 0.75, sharey=True)

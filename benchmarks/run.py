@@ -103,12 +103,13 @@ def side_by_side(setting: Setting, turns: int) -> pd.DataFrame:
         for contender in able:
             times[contender.name].append(seconds(partial(contender.train, shard)))
         print(f"  {setting.name}: turn {turn + 1} of {turns}", flush=True)
-    first = CONTENDERS[0].name
+    first = CONTENDERS[0]
+    ours = pd.Series(times[first.name]) / first.copies
     return pd.DataFrame(
         facts(setting, c)
         | (
-            timed(setting, c, pd.Series(times[c.name]), pd.Series(times[first]))
-            | fitted(loss[c.name], loss[first])
+            timed(setting, c, pd.Series(times[c.name]), ours)
+            | fitted(loss[c.name], loss[first.name])
             if c in able
             else {"note": "no GPU"}
         )
@@ -136,7 +137,10 @@ def facts(setting: Setting, contender: Contender) -> dict[str, object]:
 def timed(
     setting: Setting, contender: Contender, mine: pd.Series, ours: pd.Series
 ) -> dict[str, object]:
-    """Seconds, networks per second, and how many times as fast the population is, turn by turn."""
+    """Seconds, networks per second, and how many times as fast the population is, turn by turn.
+
+    mine: seconds of the contender; ours: seconds of the population for one copy of the shard.
+    """
     done = len(setting.shards[0].widths) * contender.copies / (mine * setting.scale)
     speedup = mine / contender.copies / ours
     return {
@@ -167,8 +171,10 @@ def speed(out: Path, turns: int, quick: bool) -> None:
     shown = ["setting", "contender", "networks_per_second", "speedup", "speedup_low"]
     shown += ["speedup_high", "final_loss", "largest_loss_difference", "note"]
     print(results[shown].to_string(index=False, float_format="{:.4g}".format, na_rep=""))
-    for found in results[results.contender == "bare matrix products"].itertuples():
-        print(f"{found.setting}: {found.speedup:.1%} of the bare products' throughput")
+    for found in results[results.contender.str.startswith("bare")].itertuples():
+        print(f"{found.setting}: {found.speedup:.1%} of the throughput of {found.contender}")
+    for found in results[results.contender == "scores alone"].itertuples():
+        print(f"{found.setting}: learning curves take at most {found.speedup:.1%} of training")
 
 
 def grow(out: Path, _: int, quick: bool) -> None:

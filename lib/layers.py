@@ -1,9 +1,10 @@
 """The tensors that are trained, their gradients in closed form, and a step of the optimiser.
 
 The gradient of every network's mean logistic loss is written out, so that a step is two large
-products (images by weights, images by residuals), two small ones with the readout, a ReLU and its
+products (weights by images, residuals by images), three small ones with the readout, a ReLU and its
 mask. A pixel that is 0 in every training row has a gradient of exactly 0: such pixels are left out
-of the products, and their weights stay what they were.
+of the products, and their weights stay what they were. Units come first in every tensor and rows
+last, in which order no product has to turn a matrix around.
 """
 
 import copy
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lib.population import Population, blocks
+from lib.products import product
 from lib.protocols import Protocol
 
 Result = TypeVar("Result")
@@ -23,7 +25,7 @@ Result = TypeVar("Result")
 class Layers:
     """The trained tensors of a population, over lit pixels only, and their gradients.
 
-    weight1: (lit pixels + 1, units), the hidden bias as its last row; weight2: (units,); bias2:
+    weight1: (units, lit pixels + 1), the hidden bias as its last column; weight2: (units,); bias2:
     (networks,); member: (networks, units), 1 where a unit belongs to a network; readout: weight2
     in that shape.
     """
@@ -31,28 +33,26 @@ class Layers:
     def __init__(self, population: Population, lit: Tensor) -> None:
         self.lit = lit
         self.hold(
-            torch.cat([population.weight1[lit], population.bias1[None]]),
+            torch.cat([population.weight1[lit], population.bias1[None]]).T.contiguous(),
             population.weight2.clone(),
             population.bias2.clone(),
             replace(population, weight2=torch.ones_like(population.weight2)).readout,
         )
 
     def hold(self, weight1: Tensor, weight2: Tensor, bias2: Tensor, member: Tensor) -> None:
-        """Take these tensors for the layers; their gradients begin at 0."""
+        """Take these tensors for the layers; their gradients begin anew."""
         self.weight1, self.weight2, self.bias2, self.member = weight1, weight2, bias2, member
         self.readout = member * weight2
-        self.gradients = [torch.zeros_like(tensor) for tensor in self.trained()]
-        for tensor, gradient in zip(self.trained(), self.gradients, strict=True):
-            tensor.grad = gradient
-        self.buffers: dict[tuple[str, int], Tensor] = {}
+        self.linear = mirrored(weight1, weight2, member)
+        self.gradients: list[Tensor] = []
 
     def keep(self, networks: Tensor, units: Tensor) -> None:
         """Go on with some networks and their units only, both bool masks."""
         self.hold(
-            self.weight1[:, units].contiguous(),
+            self.weight1[units],
             self.weight2[units],
             self.bias2[networks],
-            self.member[networks][:, units].contiguous(),
+            self.member[networks][:, units],
         )
 
     def trained(self) -> list[Tensor]:
@@ -61,25 +61,15 @@ class Layers:
 
     def inputs(self, images: Tensor) -> Tensor:
         """Images (rows, pixels) as (rows, lit pixels + 1), with the constant that carries bias1."""
-        return torch.cat([images[:, self.lit], images.new_ones(len(images), 1)], dim=1)
-
-    def buffer(self, name: str, rows: int, columns: int) -> Tensor:
-        """Memory that is kept from step to step: fresh pages cost more than a ReLU, and a recorded
-        step goes on using it."""
-        if (name, rows) not in self.buffers:
-            self.buffers[name, rows] = self.weight1.new_empty(rows, columns)
-        return self.buffers[name, rows]
-
-    def chosen(self, inputs: Tensor, index: Tensor) -> Tensor:
-        """The rows of `inputs` at `index`, until the next call."""
-        out = self.buffer("inputs", len(index), inputs.shape[1])
-        return torch.index_select(inputs, 0, index, out=out)
+        columns = torch.cat([self.lit.nonzero()[:, 0], self.lit.new_zeros(1, dtype=torch.int64)])
+        inputs = torch.index_select(images, 1, columns)
+        inputs[:, -1] = 1
+        return inputs
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden activations (rows, units), until the next call, and logits (networks, rows)."""
-        out = self.buffer("hidden", len(inputs), len(self.weight2))
-        hidden = torch.mm(inputs, self.weight1, out=out).relu_()
-        return hidden, torch.addmm(self.bias2[:, None], self.readout, hidden.T)
+        """Hidden activations (units, rows) and logits (networks, rows) of `inputs`."""
+        hidden = product(self.weight1, inputs, relu=True)
+        return hidden, product(self.readout, hidden.T).add_(self.bias2[:, None])
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits (networks, rows) of `inputs`, a block of rows at a time."""
@@ -88,22 +78,50 @@ class Layers:
     def accumulate(self, inputs: Tensor, labels: Tensor, rows: int) -> Tensor:
         """Add these rows' share of the gradient of a mean over `rows`; return their logits."""
         hidden, logits = self.forward(inputs)
-        gradient1, gradient2, gradient_bias = self.gradients
         residual = logits.sigmoid().sub_(labels).mul_(1 / rows)
-        gradient_bias.add_(residual.sum(1))
-        gradient2.add_((residual @ hidden).mul_(self.member).sum(0))
-        back = self.buffer("back", len(inputs), len(self.weight2))
-        torch.mm(residual.T, self.readout, out=back)
+        back = product(self.readout.T, residual.T)
         torch.ops.aten.threshold_backward.grad_input(back, hidden, 0, grad_input=back)
-        gradient1.addmm_(inputs.T, back)
+        shares = [
+            product(back, inputs.T),
+            product(residual, hidden).mul_(self.member).sum(0),
+            residual.sum(1),
+        ]
+        for gradient, share in zip(self.gradients, shares, strict=False):
+            gradient.add_(share)
+        self.gradients = self.gradients or shares
         return logits
 
     def step(self, optimiser: torch.optim.Optimizer) -> None:
-        """One step of the optimiser; the gradients are 0 again after it."""
+        """One step of the optimiser; the gradients begin anew after it."""
+        if len(self.linear):
+            self.mirror()
+        for tensor, gradient in zip(self.trained(), self.gradients, strict=True):
+            tensor.grad = gradient
         optimiser.step()
+        self.gradients = []
         torch.mul(self.member, self.weight2, out=self.readout)
-        for gradient in self.gradients:
-            gradient.zero_()
+
+    def mirror(self) -> None:
+        """Give mirrored units the gradients of the linear function that they are together.
+
+        Its weights move in opposite ways; its constant is bias2 alone, and its weight2 stay.
+        """
+        gradient1, gradient2, _ = self.gradients
+        whole = gradient1[self.linear] - gradient1[self.linear + 1]
+        whole[:, -1] = 0
+        gradient1[self.linear], gradient1[self.linear + 1] = whole, -whole
+        gradient2[self.linear] = gradient2[self.linear + 1] = 0
+
+
+def mirrored(weight1: Tensor, weight2: Tensor, member: Tensor) -> Tensor:
+    """The first unit of each network that is two mirrored units, and so is linear.
+
+    relu(z) - relu(-z) = z: this is how a network of width 0, logistic regression, is held.
+    """
+    first = torch.diff(member.argmax(0), prepend=member.new_full((1,), -1)).nonzero()[:, 0]
+    first = first[member.sum(1) == 2]
+    signs = (weight2[first] == 1) & (weight2[first + 1] == -1)
+    return first[signs & (weight1[first] == -weight1[first + 1]).all(1)]
 
 
 def optimiser_of(protocol: Protocol, layers: Layers) -> torch.optim.Optimizer:
@@ -160,6 +178,8 @@ class MiniBatch:
 
     def __call__(self, index: Tensor) -> Tensor:
         """Step on the rows at `index`; their logits, (networks, rows), from before the step."""
+        if not index.is_cuda:
+            return self.on(index)
         if len(index) not in self.recorded:
             place = index.clone()
             self.recorded[len(index)] = (
@@ -172,7 +192,7 @@ class MiniBatch:
 
     def on(self, index: Tensor) -> Tensor:
         """The step itself."""
-        inputs = self.layers.chosen(self.inputs, index)
+        inputs = torch.index_select(self.inputs, 0, index)
         logits = self.layers.accumulate(inputs, self.labels[index], len(index))
         self.layers.step(self.optimiser)
         return logits

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import UserError
+from lib.products import product
 
 FIELDS = ("weight1", "bias1", "weight2", "bias2", "owner")
 
@@ -47,7 +48,7 @@ class Population:
 
     def hidden(self, images: Tensor) -> Tensor:
         """Hidden activations, (rows, units), of images (rows, features)."""
-        return torch.addmm(self.bias1, images, self.weight1).relu_()
+        return product(images, self.weight1.T, self.bias1, relu=True)
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (networks, rows), of images (rows, features), a block of rows at a time.
@@ -62,7 +63,7 @@ class Population:
 
     def read(self, hidden: Tensor) -> Tensor:
         """Logits, (networks, rows), from hidden activations (rows, units)."""
-        return torch.addmm(self.bias2[:, None], self.readout, hidden.T)
+        return product(self.readout, hidden).add_(self.bias2[:, None])
 
     def units_of(self, network: int) -> slice:
         """Where the units of one network stand."""
@@ -106,7 +107,7 @@ class Population:
 
 def blocks(images: Tensor) -> Sequence[Tensor]:
     """`images` cut along its rows: to fit a processor's cache, or a GPU's memory."""
-    return torch.split(images, 2048 if images.device.type == "cpu" else 65536)
+    return torch.split(images, 4096 if images.device.type == "cpu" else 65536)
 
 
 def owners(widths: Sequence[int]) -> Tensor:

@@ -97,6 +97,8 @@ def drawn(protocol: Protocol, dataset: str, task: str, width: int, seed: int) ->
     The uniform bound is 1 / sqrt(fan-in) for weights and biases (torch.nn.Linear's default).
     """
     g = generator(dataset, task, "initial", width, seed)
+    if width == 0:
+        return logistic_regression(protocol, g)
     if protocol.initial == "normal":
         weight1 = torch.randn(FEATURES, width, generator=g) * protocol.scale
         weight2 = torch.randn(width, generator=g) * protocol.scale
@@ -109,17 +111,31 @@ def drawn(protocol: Protocol, dataset: str, task: str, width: int, seed: int) ->
     return Population(weight1, bias1, weight2, bias2, owners([width]))
 
 
+def logistic_regression(protocol: Protocol, g: torch.Generator) -> Population:
+    """Width 0: a linear function, held as two mirrored units, for relu(z) - relu(-z) = z."""
+    if protocol.initial == "normal":
+        weight = torch.randn(FEATURES, 1, generator=g)
+    else:
+        weight = torch.rand(FEATURES, 1, generator=g).mul_(2).sub_(1) / FEATURES**0.5
+    pair = torch.tensor([1.0, -1.0])
+    weight1 = weight * protocol.scale * pair
+    return Population(weight1, torch.zeros(2), pair, torch.zeros(1), owners([2]))
+
+
 def initial(
     protocol: Protocol, dataset: str, task: str, widths: list[int], seed: int
 ) -> Population:
     """The initial population of these widths; each network depends on its own name only.
 
-    Raises `UserError` for a task that is no pair, a width below 1, or one that cannot be replayed.
+    Width 0 is logistic regression. Raises `UserError` for a task that is no pair, a width below 0,
+    or one that cannot be replayed.
     """
     digits(task)
     for width in widths:
-        if width < 1:
-            raise UserError(f"width {width} is not allowed: a network has at least 1 unit")
+        if width < 0:
+            raise UserError(
+                f"width {width} is not allowed: give a number of units, 0 for logistic regression"
+            )
     if protocol.initial == "replayed":
         return stack([replayed(task, width, seed) for width in widths])
     return stack([drawn(protocol, dataset, task, width, seed) for width in widths])

@@ -6,6 +6,7 @@ The profile `paper` writes to `figures/` and `paper/generated/`; every other one
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from lib import ROOT, datasets, figures, store
+from lib.backends import Machine
+
+WHERE = {field.name for field in fields(Machine)}
+"""The parameters that say where work is done: no result depends on them."""
 
 
 class Report:
@@ -26,7 +31,7 @@ class Report:
         self.generated = (ROOT / "paper" if paper else ROOT / "build" / profile) / "generated"
         self.provenance = store.provenance(
             notebook=notebook,
-            parameters={k: v for k, v in parameters.items() if k not in ("jobs", "device")},
+            parameters={k: v for k, v in parameters.items() if k not in WHERE},
             data=datasets.load(parameters["dataset"]).checksum,
             code=store.code_hash(sorted((ROOT / "lib").rglob("*.py"))),
         )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lib.errors import UserError
 from lib.population import FIELDS, Population, owners, stack
+from lib.products import SMALL, product
 
 WIDTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 SEEDS = st.integers(0, 2**32)
@@ -98,3 +99,17 @@ def test_a_mask_sets_weights_to_0_and_leaves_the_others_and_the_biases(widths, s
     assert torch.equal(masked.bias1, networks.bias1)
     assert torch.equal(masked.bias2, networks.bias2)
     assert torch.equal(masked.readout.sum(0), masked.weight2)
+
+
+@given(st.integers(1, 300), st.integers(1, 80), st.integers(1, 90), st.booleans(), SEEDS)
+def test_the_fast_product_is_the_plain_one_whole_or_turned_around(m, k, n, relu, seed):
+    g = torch.Generator().manual_seed(seed)
+    left, right, bias = (torch.randn(size, generator=g) for size in ((m, k), (n, k), (n,)))
+    plain = left.double() @ right.double().T + bias.double()
+    expected = (plain.relu() if relu else plain).float()
+    for one, other in ((left, right), (left.T.contiguous().T, right.T.contiguous().T)):
+        torch.testing.assert_close(product(one, other, bias, relu), expected, rtol=0, atol=1e-4)
+
+
+def test_both_kinds_of_product_are_tried_above():
+    assert 300 * 80 * 90 > SMALL > 1

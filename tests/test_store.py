@@ -1,5 +1,6 @@
 """What was finished is kept, found again, checked, and never half written."""
 
+import ast
 import errno
 import os
 import resource
@@ -15,6 +16,7 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib import ROOT, measures, store, study
+from lib.backends import Machine
 from lib.errors import UserError
 from lib.protocols import PROTOCOLS
 
@@ -149,6 +151,20 @@ def test_the_hash_of_code_depends_on_what_it_does_and_not_on_texts(tmp_path, sou
     assert (one == two) is same
 
 
+def imported(module: str) -> set[str]:
+    """The modules of lib that a module of lib imports, those that they import included."""
+    tree = ast.parse((ROOT / "lib" / f"{module}.py").read_text())
+    lines = [line for line in ast.walk(tree) if isinstance(line, ast.ImportFrom)]
+    found = {line.module.removeprefix("lib.") for line in lines if line.module.startswith("lib.")}
+    return found.union(*(imported(each) for each in found))
+
+
+def test_the_cache_key_holds_the_code_of_every_module_that_training_uses():
+    hashed = {module.__name__.removeprefix("lib.") for module in study.CODE}
+    used = {"training", *imported("training"), *imported("seeds")}
+    assert used - {"errors"} == hashed
+
+
 def test_where_a_folder_cannot_be_made_one_sentence_says_so(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"^cannot write \S+: Not a directory; what was") as error:
@@ -244,11 +260,11 @@ def test_a_killed_run_keeps_its_finished_shards_and_the_next_trains_the_others(
 def test_two_processes_give_the_table_that_one_gives(cache, tmp_path, monkeypatch):
     seeds = {"published": [0, 42], "converged": [0]}
     wanted = study.shards("MNIST", ["4-9"], seeds, [2, 8], limit=200)
-    one = study.table(wanted, measures.capacity, jobs=1)
+    one = study.table(wanted, measures.capacity)
     monkeypatch.setattr(store, "CACHE", tmp_path / "two")
     monkeypatch.setenv("LOW_CAPACITY_CACHE", str(tmp_path / "two"))
     get_reusable_executor().shutdown(wait=True)  # so that its processes see this cache
-    two = study.table(wanted, measures.capacity, jobs=2)
+    two = study.table(wanted, measures.capacity, Machine(jobs=2))
     get_reusable_executor().shutdown(wait=True)
     assert content(cache).keys()
     assert content(cache).keys() == content(tmp_path / "two").keys()

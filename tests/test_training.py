@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, kstest
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 from torch import Tensor, nn
 
 from lib import datasets, measures, protocols, store, study, training
@@ -237,6 +237,26 @@ def test_f1_and_loss_are_those_of_scikit_learn(logits, data):
     assert got == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=2, max_size=40))
+def test_auc_is_that_of_scikit_learn_ties_included(rows):
+    logits, labels = zip(*rows, strict=True)
+    assume(0 < sum(labels) < len(labels))
+    both = torch.tensor([logits, [-x for x in logits]], dtype=torch.float32)
+    found = training.auc(both, torch.tensor(labels, dtype=torch.float32))
+    expected = roc_auc_score(labels, logits)
+    assert found.tolist() == pytest.approx([expected, 1 - expected])
+
+
+def test_auc_of_many_rows_is_that_of_scikit_learn_and_of_equal_logits_a_half():
+    g = torch.Generator().manual_seed(3)
+    logits, labels = torch.randn(4, 20_000, generator=g), torch.rand(20_000, generator=g) < 0.3
+    logits[2] *= 1e-30
+    logits[3] = 0.7
+    found = training.auc(logits, labels.float()).tolist()
+    assert found == pytest.approx([roc_auc_score(labels, row) for row in logits], abs=1e-7)
+    assert found[3] == 0.5
+
+
 def test_curves_begin_with_the_initial_and_end_with_the_trained_networks(digits):
     protocol = SHORT["published"]
     split = SPLITS["balanced"](digits, "5-6", 0)
@@ -290,10 +310,30 @@ def test_a_network_that_was_never_published_is_refused_in_a_sentence(task, width
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-@pytest.mark.parametrize("width", [0, -3])
-def test_a_width_below_1_is_refused_in_a_sentence(name, width):
-    with pytest.raises(UserError, match=f"^width {width} is not allowed"):
-        initial(PROTOCOLS[name], "MNIST", "4-9", [4, width], 0)
+def test_a_width_below_0_is_refused_in_a_sentence(name):
+    with pytest.raises(UserError, match=r"^width -3 is not allowed: .* 0 for logistic regression$"):
+        initial(PROTOCOLS[name], "MNIST", "4-9", [4, -3], 0)
+
+
+@pytest.mark.parametrize("name", ["described", "converged"])
+def test_width_0_is_logistic_regression_as_plain_pytorch_trains_it(digits, name):
+    protocol = SHORT[name]
+    split = exactly(SPLITS[protocol.split](digits, "4-9", 3))
+    begin = doubled(initial(protocol, "MNIST", "4-9", [2, 0, 5, 0], 3))
+    model = nn.Sequential(nn.Linear(784, 1)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(begin.network(1).weight1[:, :1].T)
+        model[0].bias.zero_()
+    alone, epochs = trained_alone(model, split, protocol, 3)
+    end, curves = training.train(begin, split, protocol, order_of(3))
+    for place in (1, 3):
+        logits = end.logits(split.test.images)[place]
+        torch.testing.assert_close(logits, alone(split.test.images)[:, 0].detach())
+    trained = int((~curves["loss_train"][:, 1].isnan()).sum())
+    assert trained == epochs + (protocol.batch is None)
+    company = doubled(initial(protocol, "MNIST", "4-9", [2], 3))
+    other, _ = training.train(company, split, protocol, order_of(3))
+    torch.testing.assert_close(end.network(0).weight1, other.weight1)
 
 
 def test_described_weights_are_normal_with_standard_deviation_a_tenth():

@@ -4,7 +4,7 @@ Each measure takes a run and returns a table whose column `network` is the netwo
 Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
 """
 
-from lib.measures.base import PIXELS, auc
+from lib.measures.base import PIXELS
 from lib.measures.capacity import capacity, curves
 from lib.measures.corrupted import corrupted, corruption_examples, width_differences
 from lib.measures.maps import agreement, saliency_maps
@@ -21,7 +21,6 @@ from lib.measures.pruned import (
 __all__ = [
     "PIXELS",
     "agreement",
-    "auc",
     "capacity",
     "change",
     "clusters",

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from lib import pruning, seeds
@@ -14,18 +13,7 @@ from lib.neurons import count_by_network, dead
 from lib.population import Population
 from lib.study import Run
 from lib.tasks import Rows
-from lib.training import f1
-
-
-def auc(logits: Tensor, labels: Tensor) -> Tensor:
-    """Area under the ROC curve of each network, (networks,), from logits (networks, rows).
-
-    By ranks (Hanley & McNeil 1982), ties counted half.
-    """
-    ranks = torch.from_numpy(rankdata(logits.numpy(), axis=1)).double()
-    positive = labels.double()
-    ones, zeros = positive.sum(), (1 - positive).sum()
-    return (ranks @ positive - ones * (ones + 1) / 2) / (ones * zeros)
+from lib.training import auc, f1
 
 
 def frame(networks: int, **columns: object) -> pd.DataFrame:

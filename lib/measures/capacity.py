@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from lib.measures.base import auc, frame
+from lib.measures.base import frame
 from lib.study import Run
-from lib.training import f1, logistic_loss
+from lib.training import auc, f1, logistic_loss
 
 
 def capacity(run: Run) -> pd.DataFrame:
