@@ -43,8 +43,7 @@ export FORCE_SOURCE_DATE := 1
     cache clean-cache clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s
-", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment."
 
 paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
