@@ -4,12 +4,26 @@ PROFILE := paper
 VENV    := .venv
 PYTHON  := python3
 
+# Where work is done, and on which data set, in the place of what the profile says.
+JOBS      :=
+DEVICE    :=
+SCHEDULER :=
+DATASET   :=
+
+# A profile on another data set is a run of its own.
+RUN     := $(PROFILE)$(if $(DATASET),_$(shell echo $(DATASET) | tr A-Z a-z))
 PY      := $(VENV)/bin/python
-BUILD   := build/$(PROFILE)
+BUILD   := build/$(RUN)
 PARAMS  := params/$(PROFILE)
+GIVEN   := $(if $(JOBS),-y 'jobs: $(JOBS)') $(if $(DEVICE),-y 'device: $(DEVICE)') \
+    $(if $(SCHEDULER),-y 'scheduler: $(SCHEDULER)') \
+    $(if $(DATASET),-y 'dataset: $(DATASET)' -y 'profile: $(RUN)')
+
+# The data sets of the extended study, which `make plan` counts.
+DATASETS := $(if $(filter extended,$(PROFILE)),MNIST FashionMNIST KMNIST EMNIST)
 
 # The paper profile's results are part of the repository; every other profile's stay in build/.
-ifeq ($(PROFILE),paper)
+ifeq ($(RUN),paper)
 FIGURES   := figures
 GENERATED := paper/generated
 PDF       := paper/paper.pdf
@@ -35,17 +49,21 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke pdf test check tex lock stored bench clean
+.PHONY: help paper smoke plan pdf test check tex lock stored bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment."
+	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment;"
+	@echo "JOBS, DEVICE, SCHEDULER and DATASET go before what the profile says of them."
 
 paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
 	@echo "The paper is $(PDF); the notebooks as run are in $(BUILD)/notebooks."
 
 smoke: ## the same with the smallest parameters
 	@$(MAKE) --no-print-directory paper PROFILE=smoke
+
+plan: $(VENV)/.installed ## count and time what PROFILE would train, and train nothing
+	@$(PY) -m lib.plan $(PARAMS) $(if $(DATASET)$(DATASETS),--datasets $(or $(DATASET),$(DATASETS)))
 
 pdf: tex ## write the PDF from the results that are there
 	@mkdir -p $(BUILD)/paper
@@ -91,10 +109,10 @@ tex:
 
 # Bad parameters are refused before any kernel starts.
 check: $(VENV)/.installed
-	@$(PY) -m lib.parameters $(PARAMS)
+	@$(PY) -m lib.parameters $(PARAMS) $(GIVEN)
 
 $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) | check
 	@mkdir -p $(@D)
 	$(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
-	    $< $(@D)/$*.partial.ipynb
+	    $(GIVEN) $< $(@D)/$*.partial.ipynb
 	@mv $(@D)/$*.partial.ipynb $@
