@@ -21,7 +21,7 @@ endif
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED  := $(NOTEBOOKS:%=$(BUILD)/%)
-SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle data/*/raw/*.gz published/*.csv)
+SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle lib/*/*.yaml data/*/raw/*.gz published/*.csv)
 
 # `lib` is the one beside this file, also where two checkouts share a virtual environment.
 export PYTHONPATH := $(CURDIR)
