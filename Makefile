@@ -19,6 +19,10 @@ GENERATED := $(BUILD)/generated
 PDF       := $(BUILD)/paper.pdf
 endif
 
+# A rerun to compare with what is there: its own folder and cache, so that it finds nothing trained.
+AGAIN     := build/verify_$(PROFILE)
+COMMITTED := $(if $(filter smoke,$(PROFILE)),tests/smoke,$(FIGURES))
+
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED  := $(NOTEBOOKS:%=$(BUILD)/%)
 SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle lib/*/*.yaml data/*/raw/*.gz published/*.csv)
@@ -35,10 +39,11 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke pdf test check tex lock stored bench clean
+.PHONY: help paper smoke pdf verify expected again test check tex lock stored bench \
+    cache clean-cache clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment."
 
 paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
@@ -54,6 +59,24 @@ pdf: tex ## write the PDF from the results that are there
 	    -usepretex='\def\figuresroot{../$(FIGURES)}\def\generatedroot{../$(GENERATED)}' main.tex \
 	    || { grep -A 3 -m 1 '^[^ ]*:[0-9]*: ' ../$(BUILD)/paper/main.log; exit 2; }
 	cp $(BUILD)/paper/main.pdf $(PDF)
+
+verify: ## run the notebooks anew, and compare their tables with the committed ones
+	@test -d $(COMMITTED) || { echo "verify: there is no $(COMMITTED) to compare with" >&2; exit 2; }
+	@$(MAKE) --no-print-directory again
+	@$(PY) -m lib.verify $(COMMITTED) $(AGAIN)/figures
+
+expected: ## renew tests/smoke, with which verify PROFILE=smoke compares
+	@$(MAKE) --no-print-directory again PROFILE=smoke
+	rm -rf tests/smoke
+	cp -R build/verify_smoke/figures tests/smoke
+	find tests/smoke -type f ! -name '*.csv' -exec rm {} +
+	find tests/smoke -type f -size +100k -exec gzip -9 -n {} +
+
+# The notebooks with a profile's parameters, under another name and from an empty cache.
+again: check
+	rm -rf $(AGAIN)
+	@LOW_CAPACITY_CACHE=$(CURDIR)/$(AGAIN)/cache $(MAKE) --no-print-directory BUILD=$(AGAIN) \
+	    RENAMED='-p profile $(notdir $(AGAIN))' $(EXECUTED:$(BUILD)/%=$(AGAIN)/%)
 
 test: $(VENV)/.installed tex ## lint, check types, run the tests and every notebook
 	$(PY) -m ruff check
@@ -75,6 +98,12 @@ stored: $(VENV)/.installed ## run the notebooks as they stand and store their ou
 bench: $(VENV)/.installed ## time training beside what a user would pick instead (minutes)
 	$(PY) -m benchmarks.run
 
+cache: $(VENV)/.installed ## say how much the cache of trained networks holds
+	@$(PY) -m lib.store
+
+clean-cache: $(VENV)/.installed ## remove the trained networks, of every profile
+	@$(PY) -m lib.store clean
+
 clean: ## remove what was built; keep .venv, the results and the cache of trained networks
 	rm -rf $(filter-out build/cache,$(wildcard build/*)) .pytest_cache .mypy_cache .ruff_cache
 	find lib tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} +
@@ -93,8 +122,10 @@ tex:
 check: $(VENV)/.installed
 	@$(PY) -m lib.parameters $(PARAMS)
 
-$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) | check
+# Always looked at, and run where an input's content is another than when it last was.
+$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) \
+    FORCE | check
 	@mkdir -p $(@D)
-	$(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
-	    $< $(@D)/$*.partial.ipynb
-	@mv $(@D)/$*.partial.ipynb $@
+	@scripts/unless_done.sh $@ $(@D)/$*.partial.ipynb "$(filter-out FORCE,$^)" \
+	    $(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
+	    $(RENAMED) $< $(@D)/$*.partial.ipynb

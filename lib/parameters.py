@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -71,6 +72,18 @@ def is_jobs(value: int) -> int:
     return value
 
 
+def is_scheduler(address: str) -> str:
+    """The address of a Dask scheduler."""
+    try:
+        parts = urlsplit(address)
+        right = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port
+    except ValueError:  # a port that is none
+        right = False
+    if not right or address != f"{parts.scheme}://{parts.netloc}":
+        raise UserError("give a Dask scheduler as tcp://host:port or tls://host:port, or null")
+    return address
+
+
 Number = StrictInt | StrictFloat
 Task = Annotated[StrictStr, AfterValidator(is_task)]
 Fraction = Annotated[Number, AfterValidator(is_fraction)]
@@ -93,6 +106,7 @@ TYPES: dict[str, Any] = {
     "limit": Annotated[StrictInt, Field(ge=20)] | None,
     "jobs": Annotated[StrictInt, AfterValidator(is_jobs)],
     "device": Literal["auto", "cpu", "cuda"],
+    "scheduler": Annotated[StrictStr, AfterValidator(is_scheduler)] | None,
     "task": Task,
     "width": Count,
     "narrow": Count,
@@ -100,6 +114,9 @@ TYPES: dict[str, Any] = {
     "seed": Seed,
     "rows": Count,
     "samples": Count,
+    "pairs": Annotated[list[Task], Field(min_length=1)] | None,
+    "subsample_rows": Annotated[StrictInt, Field(ge=4, multiple_of=2)],
+    "repeats": Count,
     "learning_rates": Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)],
     "threshold": Fraction,
     "curve_widths": Annotated[list[Count], Field(min_length=1)],

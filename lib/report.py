@@ -5,6 +5,7 @@ The profile `paper` writes to `figures/` and `paper/generated/`; every other one
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from lib import ROOT, claims, datasets, figures, store
+from lib.backends import Machine
 from lib.latex import formatted
+
+WHERE = {field.name for field in fields(Machine)}
+"""The parameters that say where work is done: no result depends on them."""
 
 
 def folders(profile: str) -> tuple[Path, Path]:
@@ -33,7 +38,7 @@ class Report:
         self.figures = root / notebook
         self.provenance = store.provenance(
             notebook=notebook,
-            parameters={k: v for k, v in parameters.items() if k not in ("jobs", "device")},
+            parameters={k: v for k, v in parameters.items() if k not in WHERE},
             data=datasets.load(parameters["dataset"]).checksum,
             code=store.code_hash(sorted((ROOT / "lib").rglob("*.py"))),
         )

@@ -5,23 +5,33 @@ their rows. Shards are independent of one another, and each is on disk as soon a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from torch import Tensor
-from tqdm import tqdm
 
-from lib import datasets, layers, population, protocols, seeds, store, tasks, training
+from lib import (
+    backends,
+    datasets,
+    layers,
+    population,
+    products,
+    protocols,
+    seeds,
+    store,
+    tasks,
+    training,
+)
+from lib.backends import HERE, Machine
 from lib.errors import unknown
 from lib.population import FIELDS, Population, stack
 from lib.protocols import PROTOCOLS, Protocol
 from lib.tasks import SPLITS, Rows, Split
 
-CODE = (datasets, layers, population, protocols, seeds, tasks, training)
+CODE = (datasets, layers, population, products, protocols, seeds, tasks, training)
 """The modules whose code decides what a trained network is."""
 
 
@@ -50,6 +60,9 @@ class Shard:
     widths: tuple[int, ...]
     seed: int
     limit: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.task} {self.protocol.name} seed {self.seed}"
 
     @property
     def split(self) -> Split:
@@ -122,18 +135,23 @@ def missing_widths(shard: Shard) -> list[int]:
 
 
 def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
-    """Train these widths of a shard, and put them into the store."""
-    begin = protocols.initial(
-        shard.protocol, shard.dataset, shard.task, list(widths), shard.seed
-    ).to(device)
+    """Train those of these widths that the store still does not hold, and put them into it.
+
+    Another run on the same store may have trained them since they were found missing.
+    """
+    widths = [width for width in missing_widths(shard) if width in widths]
+    if not widths:
+        return
+    device = available(device)
+    begin = protocols.initial(shard.protocol, shard.dataset, shard.task, widths, shard.seed)
     order = seeds.generator(shard.dataset, shard.task, "order", shard.seed)
     split = Split(*(getattr(shard.split, p).to(device) for p in ("train", "held_out", "test")))
-    end, curves = training.train(begin, split, shard.protocol, order)
+    end, curves = training.train(begin.to(device), split, shard.protocol, order)
     tensors = {name: getattr(end, name) for name in FIELDS} | {
         f"curve.{name}": values for name, values in curves.items()
     }
     name = "w" + "-".join(map(str, widths))
-    store.put(shard.folder, name, tensors, {"widths": list(widths)})
+    store.put(shard.folder, name, tensors, {"widths": widths})
 
 
 def load_shard(shard: Shard) -> Run:
@@ -163,37 +181,31 @@ def available(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def train(wanted: Sequence[Shard], jobs: int = 1, device: str = "cpu") -> None:
-    """Train whatever of these shards the store does not hold, with a progress bar.
+def train(wanted: Sequence[Shard], machine: Machine = HERE) -> None:
+    """Train whatever of these shards the store does not hold, where `machine` says.
 
-    jobs: processes to use, -1 for one a core; each then works with one thread. A GPU is kept busy
-    by one. What is finished is kept when a run is interrupted.
+    A GPU of this machine is kept busy by one process. What is finished is kept when a run is
+    interrupted. Raises as `backends.as_completed` does.
     """
-    todo = [(shard, widths) for shard in wanted if (widths := missing_widths(shard))]
-    place = available(device)
-    work = (delayed(train_shard)(shard, widths, place) for shard, widths in todo)
-    done = Parallel(n_jobs=1 if place == "cuda" else jobs, return_as="generator_unordered")(work)
-    for _ in tqdm(done, total=len(todo), desc="training", unit="shard", disable=not todo):
-        pass
+    todo = [(shard, w, machine.device) for shard in wanted if (w := missing_widths(shard))]
+    on_gpu = available(machine.device) == "cuda" and not machine.scheduler
+    backends.run(train_shard, todo, replace(machine, jobs=1) if on_gpu else machine, "training")
 
 
 def table(
     wanted: Sequence[Shard],
     measure: Callable[..., pd.DataFrame],
-    jobs: int = 1,
-    device: str = "cpu",
+    machine: Machine = HERE,
     **options: object,
 ) -> pd.DataFrame:
-    """One tidy table of what `measure` says of every shard's networks.
+    """One tidy table of what `measure` says of every shard's networks, in the order of the shards.
 
     `measure(run, **options)` returns a table with a column `network`, the place of a network in its
     run; here it becomes the columns dataset, task, protocol, width, seed, which come first.
     """
-    train(wanted, jobs, device)
-    work = (delayed(measured)(shard, measure, options) for shard in wanted)
-    parts = Parallel(n_jobs=jobs, return_as="generator")(work)
-    bar = tqdm(parts, total=len(wanted), desc=measure.__name__, unit="shard")
-    return pd.concat(list(bar), ignore_index=True)
+    train(wanted, machine)
+    work = [(shard, measure, options) for shard in wanted]
+    return pd.concat(backends.run(measured, work, machine, measure.__name__), ignore_index=True)
 
 
 def measured(

@@ -119,7 +119,7 @@ def test_a_figure_is_four_files_and_says_where_it_came_from(figure):
     assert facts.keys() >= {"parameters", "data", "code", "packages", "python", "threads"}
     files = (ROOT / "params" / "paper" / f"{stem}.yaml" for stem in ("common", figure.parent.name))
     common, own = (yaml.safe_load(path.read_text()) for path in files)
-    left_out = {"jobs", "device"}
+    left_out = {"jobs", "device", "scheduler"}
     given = {key: value for key, value in (common | own).items() if key not in left_out}
     assert facts["parameters"] == given
 

@@ -1,9 +1,12 @@
 """What was finished is kept, found again, checked, and never half written."""
 
+import ast
 import errno
 import os
 import resource
+import runpy
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib import ROOT, measures, store, study
+from lib.backends import Machine
 from lib.errors import UserError
 from lib.protocols import PROTOCOLS
 
@@ -87,6 +91,16 @@ def test_a_damaged_file_is_set_aside_with_a_warning_and_computed_again(digits, c
     assert len(study.load_shard(shard()).networks) == 2
 
 
+def test_a_damaged_file_that_another_run_has_set_aside_meanwhile_is_left_out(
+    digits, cache, monkeypatch
+):
+    study.train([shard()])
+    path = entry(cache, shard())
+    monkeypatch.setattr(store, "checksum", lambda _: path.unlink())
+    with pytest.warns(UserWarning, match="fails its checksum"):
+        assert store.get(shard().folder) == []
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """The shards that were trained, with the widths that were, as they are trained."""
@@ -149,6 +163,20 @@ def test_the_hash_of_code_depends_on_what_it_does_and_not_on_texts(tmp_path, sou
     assert (one == two) is same
 
 
+def imported(module: str) -> set[str]:
+    """The modules of lib that a module of lib imports, those that they import included."""
+    tree = ast.parse((ROOT / "lib" / f"{module}.py").read_text())
+    lines = [line for line in ast.walk(tree) if isinstance(line, ast.ImportFrom)]
+    found = {line.module.removeprefix("lib.") for line in lines if line.module.startswith("lib.")}
+    return found.union(*(imported(each) for each in found))
+
+
+def test_the_cache_key_holds_the_code_of_every_module_that_training_uses():
+    hashed = {module.__name__.removeprefix("lib.") for module in study.CODE}
+    used = {"training", *imported("training"), *imported("seeds")}
+    assert used - {"errors"} == hashed
+
+
 def test_where_a_folder_cannot_be_made_one_sentence_says_so(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"^cannot write \S+: Not a directory; what was") as error:
@@ -164,6 +192,79 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_partial_file(tmp_path, monkey
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match=r"^cannot write \S+x.csv: No space left on device; what"):
         store.write(tmp_path / "x.csv", b"after")
+    assert content(tmp_path) == {"x.csv": b"before"}
+
+
+def test_a_name_and_the_folders_above_it_are_synced_once_they_are_there(tmp_path, monkeypatch):
+    """Else a power cut could take a file away that was said to be kept."""
+    synced = []
+    original = os.fsync
+
+    def noted(descriptor):
+        facts = os.fstat(descriptor)
+        path = next(p for p in tmp_path.rglob("*") if os.path.samestat(p.stat(), facts))
+        synced.append((path.name.rpartition(".")[2], sorted(each.name for each in path.glob("*"))))
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    (tmp_path / "a").mkdir()
+    store.write(tmp_path / "a" / "b" / "c" / "x.csv", b"1")
+    assert synced == [("a", ["b"]), ("b", ["c"]), ("partial", []), ("c", ["x.csv"])]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error_and_a_failing_disk_is(tmp_path, monkeypatch):
+    original = os.fsync
+
+    def of_folders(number):
+        def fsync(descriptor):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+            original(descriptor)
+
+        return fsync
+
+    monkeypatch.setattr(os, "fsync", of_folders(errno.EINVAL))
+    store.write(tmp_path / "x.csv", b"1")
+    assert content(tmp_path) == {"x.csv": b"1"}
+    monkeypatch.setattr(os, "fsync", of_folders(errno.EIO))
+    with pytest.raises(UserError, match=r"^cannot write \S+x.csv: Input/output error; what"):
+        store.write(tmp_path / "x.csv", b"2")
+
+
+def test_of_two_that_write_a_file_at_once_the_one_that_is_overtaken_leaves_it_whole(tmp_path):
+    path = tmp_path / "x.csv"
+
+    def overtaken(file):
+        file.write(b"half")
+        store.write(path, b"whole")
+        file.write(b" and half")
+
+    store.write_with(path, overtaken)
+    assert content(tmp_path) == {"x.csv": b"whole"}
+
+
+def test_what_a_killed_run_left_aside_goes_when_its_file_is_there_and_nothing_else_does(tmp_path):
+    leftover = f".x.csv.{'0' * 16}.partial"
+    others = [f".y.csv.{'0' * 16}.partial", f".x.csv.z.{'0' * 16}.partial", ".x.csv.partial", "x"]
+    for name in (leftover, *others):
+        (tmp_path / name).write_bytes(b"half")
+    store.write(tmp_path / "x.csv", b"whole")
+    assert content(tmp_path).keys() == {"x.csv", *others}
+
+
+def test_what_was_left_beside_a_stored_file_goes_when_that_is_next_read(digits, cache):
+    study.train([shard()])
+    before = content(cache)
+    path = entry(cache, shard())
+    path.with_name(f".{path.name}.{'0' * 16}.partial").write_bytes(b"half")
+    study.train([shard()])
+    assert content(cache) == before
+
+
+def test_a_failure_of_what_writes_is_not_taken_for_a_file_that_another_run_has_finished(tmp_path):
+    store.write(tmp_path / "x.csv", b"before")
+    with pytest.raises(UserError, match=r"^cannot write \S+x.csv: No such file"):
+        store.write_with(tmp_path / "x.csv", lambda _: Path(tmp_path / "absent").read_bytes())
     assert content(tmp_path) == {"x.csv": b"before"}
 
 
@@ -210,7 +311,7 @@ study.train_shard = counted(study.train_shard)
 if at == "training":
     training.Layers.step = waiting(training.Layers.step)
 else:
-    store.os.fsync = waiting(store.os.fsync)
+    store.Path.replace = waiting(store.Path.replace)  # all is written, and not yet in its place
 study.train([test_store.shard(seed) for seed in range(4)])
 """
 
@@ -233,22 +334,22 @@ def test_a_killed_run_keeps_its_finished_shards_and_the_next_trains_the_others(
     run.wait()
     kept = {path: path.read_bytes() for path in cache.rglob("*.safetensors")}
     assert set(kept) == {entry(cache, each) for each in wanted[:2]}
+    assert len(list(cache.rglob("*.partial"))) == (at == "writing")
     study.train(wanted)
     assert [seed for _, _, seed, _ in trained] == [2, 3]
-    resumed = {name: data for name, data in content(cache).items() if name.endswith("tensors")}
     monkeypatch.setattr(store, "CACHE", tmp_path / "uninterrupted")
     study.train(wanted)
-    assert resumed == content(tmp_path / "uninterrupted")
+    assert content(cache) == content(tmp_path / "uninterrupted")
 
 
 def test_two_processes_give_the_table_that_one_gives(cache, tmp_path, monkeypatch):
     seeds = {"published": [0, 42], "converged": [0]}
     wanted = study.shards("MNIST", ["4-9"], seeds, [2, 8], limit=200)
-    one = study.table(wanted, measures.capacity, jobs=1)
+    one = study.table(wanted, measures.capacity)
     monkeypatch.setattr(store, "CACHE", tmp_path / "two")
     monkeypatch.setenv("LOW_CAPACITY_CACHE", str(tmp_path / "two"))
     get_reusable_executor().shutdown(wait=True)  # so that its processes see this cache
-    two = study.table(wanted, measures.capacity, jobs=2)
+    two = study.table(wanted, measures.capacity, Machine(jobs=2))
     get_reusable_executor().shutdown(wait=True)
     assert content(cache).keys()
     assert content(cache).keys() == content(tmp_path / "two").keys()
@@ -300,3 +401,92 @@ def test_a_learning_curve_in_a_table_is_that_of_its_network_however_long_others_
                 assert rows.epoch.tolist() == list(range(len(mine)))
                 lengths.add(len(mine))
     assert len(lengths) > 1
+
+
+@pytest.fixture
+def filled(digits, cache) -> Path:
+    """A cache with three whole entries, a damaged one that was set aside, and a leftover."""
+    study.train([shard(0), shard(1, (2,)), study.Shard("MNIST", "0-1", *DESCRIBED)])
+    flipped(entry(cache, shard(0)))
+    with pytest.warns(UserWarning, match="set aside"):
+        study.train([shard(0)])
+    folder = cache / shard(1).folder
+    (folder / f".w2.{'0' * 16}.safetensors.{'1' * 16}.partial").write_bytes(bytes(1000))
+    return cache
+
+
+DESCRIBED = (PROTOCOLS["described"], (2, 4, 8), 0)
+
+
+def size(folder: Path) -> int:
+    return sum(len(data) for data in content(folder).values())
+
+
+def test_the_size_of_the_cache_is_told_by_data_set_and_protocol(filled, capsys):
+    table = store.sizes()
+    assert table.index.tolist() == [("MNIST", "described"), ("MNIST", "published")]
+    assert table.shards.tolist() == [1, 2]
+    assert table.networks.tolist() == [3, 3]
+    assert table.entries.tolist() == [1, 2]
+    assert table.corrupt.tolist() == [0, 1]
+    assert table.partial.tolist() == [0, 1]
+    assert table.MB.sum() == pytest.approx(size(filled) / 1e6)
+    assert store.main([]) == 0
+    assert (
+        f"3 shards, 6 networks, {size(filled) / 1e6:.1f} MB in {filled}" in capsys.readouterr().out
+    )
+
+
+def test_an_entry_with_a_damaged_header_is_counted_as_holding_no_network(filled):
+    emptied(entry(filled, shard(0)))
+    assert store.sizes().networks.tolist() == [3, 1]
+
+
+def test_a_cache_that_is_not_there_holds_nothing_and_nothing_is_removed(cache, capsys):
+    assert [store.main([]), store.main(["clean"])] == [0, 0]
+    said = f"no trained networks in {cache}\nfreed 0.0 MB: removed 0 files in {cache}\n"
+    assert capsys.readouterr().out == said
+    assert not cache.exists()
+
+
+def test_clean_removes_the_cache_and_says_how_much_that_frees(filled, capsys):
+    before = size(filled)
+    assert store.main(["clean"]) == 0
+    assert capsys.readouterr().out == f"freed {before / 1e6:.1f} MB: removed 5 files in {filled}\n"
+    assert not filled.exists()
+
+
+def test_clean_removes_nothing_that_the_store_did_not_make(filled):
+    """As where LOW_CAPACITY_CACHE names a folder that somebody keeps other things in."""
+    seed = shard(0).folder
+    check = "0" * 16
+    mine = [
+        *("thesis.tex", f"w2.{check}.safetensors", "networks/lan.txt", "networks/office/map.txt"),
+        *(f"{seed}/notes.txt", f"{seed}/model.safetensors", f"{seed}/.w2.partial"),
+        *(f"other/{seed}/w2.{check}.safetensors", f"networks/w2.{check}.safetensors"),
+        f"networks/MNIST/published/4-9/seed0/w2.{check}.safetensors",
+    ]
+    for name in mine:
+        (filled / name).parent.mkdir(parents=True, exist_ok=True)
+        (filled / name).write_bytes(b"mine")
+    (filled / "networks" / "empty").mkdir()
+    said = store.clean()
+    assert content(filled).keys() == set(mine)
+    assert (filled / "networks" / "empty").is_dir()
+    assert "removed 5 files" in said
+    assert f"left 7 that the cache did not make, such as {filled}" in said
+
+
+def test_what_is_asked_of_the_cache_wrongly_is_answered_with_how_to_ask(capsys):
+    assert store.main(["all"]) == 2
+    assert capsys.readouterr().err == "usage: python -m lib.store [clean]\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [("", ROOT / "build" / "cache"), ("some/where", ROOT / "some" / "where"), ("~", Path.home())],
+)
+def test_the_cache_is_one_folder_wherever_a_program_is_started(monkeypatch, tmp_path, given, place):
+    monkeypatch.setenv("LOW_CAPACITY_CACHE", given)
+    monkeypatch.chdir(tmp_path)
+    assert runpy.run_path(str(Path(store.__file__)))["CACHE"] == place

@@ -1,0 +1,331 @@
+"""Whether a rerun gives the committed results: every table beside its namesake, value by value.
+
+`python -m lib.verify <committed> <now>` compares the CSV tables (plain or gzipped) of two folders,
+as `make verify` does once it has run a profile's notebooks anew. A row is found by what it is about
+(task, protocol, width, seed...), whatever the order of the rows. The numbers that the paper prints
+come from these tables, and are not compared a second time.
+
+`TOLERANCES` were chosen from measurements on two cores of an AMD EPYC, with torch 2.14.1. What was
+trained twice: the smoke profile, and 66 networks of the paper profile (1-7 and 4-9, seed 0, all
+widths). What was changed: one thread for two; the instructions used, to the oldest (MKL_CBWR=
+COMPATIBLE, ATEN_CPU_CAPABILITY=default), which stands for another machine; and the initial weights
+of 66 `converged` networks, in the last digit. With nothing changed the bytes were the same.
+
+Networks trained on all rows a step (`published`, `described`) repeat to rounding: losses within
+1e-6 (2.3e-6 on a GPU, benchmarks/gpu.csv), and no more than one row on the other side of the
+boundary. So do nearly all that Adam trains on mini-batches (`converged`). But where a hidden unit
+is 0 to rounding, Adam's step there may differ in full, and the network takes another path: three of
+126 did, by more than 1e-5 of loss. Means over networks hardly move. Between a processor and a GPU
+the F1 of one network of the paper profile moved by 0.004, the mean by 0.0004.
+
+A network on another path may also stop an epoch sooner or later, and classify other rows wrongly.
+Then rows of a table are missing and new, and are reported: it was not seen, so nothing allows it.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from lib.errors import UserError
+
+SHOWN = 5
+"""Of what has moved in a table, so much is told in full."""
+
+CONDITIONS = {
+    *("width", "other_width", "seed", "epoch", "learning_rate", "threshold", "sparsity"),
+    *("severity", "amount", "digit", "row", "pixel"),
+}
+"""Numbers that say what a row is about; a column that holds text does so too."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may lie from the committed one, and why.
+
+    quantities: patterns of notebook/table/column, the first that fits decides. full_batch: the
+    largest difference where a protocol takes all rows a step, or a table names no protocol.
+    converged: that under the protocol of this name. relative: both as a share of the number.
+    """
+
+    quantities: tuple[str, ...]
+    full_batch: float
+    converged: float
+    reason: str
+    relative: bool = False
+
+
+TOLERANCES = (
+    Tolerance(
+        ("*/linear_probe_error",),
+        *(0.0011, 0.0011),
+        "two of the 1,900 to 2,200 test rows: the solver stops near the optimum, and one row"
+        " (0.0005) changed sides between one thread and two",
+    ),
+    Tolerance(
+        ("03_pruning/hidden_layer/[xy]",),
+        *(np.inf, np.inf),
+        "t-SNE is chaotic: a change in the last digit moves every point (by up to 43); that the"
+        " point is there is all that can be compared, and its silhouette, taken on the activations",
+    ),
+    Tolerance(
+        ("03_pruning/*/silhouette",),
+        *(1e-5, 0.002),
+        "a mean over rows, so no row decides; 1e-7 and 0.0004 were measured",
+    ),
+    Tolerance(
+        ("03_pruning/sparsity/lit",),
+        *(1e-4, 0.002),
+        "how many go is exact, which of two equal ones goes is not; 2e-5 and 0.0005 were measured",
+    ),
+    Tolerance(
+        ("03_pruning/*/f1", "03_pruning/*/f1_change"),
+        *(0.003, 0.03),
+        "one of the smoke profile's 400 rows changes F1 by 0.0025, and none did under full-batch"
+        " training; pruning cuts networks that Adam trained to where many rows lie at the boundary,"
+        " and one of them by 0.012",
+    ),
+    Tolerance(
+        ("03_pruning/*/auc", "03_pruning/*/auc_change"),
+        *(2e-5, 0.01),
+        "ranks, so that no boundary matters; 5e-6 and 0.0031 were measured",
+    ),
+    Tolerance(
+        ("03_pruning/*/mean", "03_pruning/*/sd", "03_pruning/*/low", "03_pruning/*/high"),
+        *(0.002, 0.01),
+        "of F1 or AUC over two networks or more, which move less than each; 0.0009 was measured",
+    ),
+    Tolerance(
+        ("*/loss_train", "*/loss_val"),
+        *(1e-5, 0.01),
+        "1e-6 (GPU 2.3e-6) was measured; under Adam 0.0001 at the end, and 0.003 on the way there,"
+        " where a rejected epoch of 200 held-out rows swings most",
+    ),
+    Tolerance(
+        ("02_capacity/*/auc*",),
+        *(1e-5, 5e-4),
+        "ranks, so that no boundary matters; 1e-6 and 1.4e-5 were measured",
+    ),
+    Tolerance(
+        ("*/f1*", "*/difference", "*/mean", "*/std", "*/deviation"),
+        *(0.003, 0.01),
+        "one of the smoke profile's 400 rows changes F1 by 0.0025, one of its 200 held-out rows by"
+        " 0.005; F1 on test rows moved by 0.0014 (GPU 0.004)",
+    ),
+    Tolerance(
+        ("04_robustness/examples/pixel_*",),
+        *(5e-6, 5e-6),
+        "drawn, not trained; the noise differs by 1e-6 between instructions",
+    ),
+    Tolerance(
+        ("05_saliency/*/spearman", "05_saliency/*/ssim"),
+        *(5e-5, 0.005),
+        "8e-6 and 0.0012 were measured",
+    ),
+    Tolerance(
+        ("05_saliency/*/top_decile",),
+        *(0.002, 0.02),
+        "one pixel of the brightest 57 in one of the smoke profile's 20 maps is 0.0009; 0.0044 was"
+        " measured under Adam",
+    ),
+    Tolerance(
+        ("05_saliency/*/probability",),
+        *(1e-5, 0.02),
+        "a network's answer to one image; 1e-6 and 0.0037 were measured",
+    ),
+    Tolerance(
+        ("05_saliency/*gradient/pixel_*",),
+        *(1e-5, 0.5),
+        "a sum of products of weights, up to 7 after Adam; 1e-6 and 0.24 were measured",
+    ),
+    Tolerance(
+        ("05_saliency/*/pixel_*",),
+        *(2e-4, 0.1),
+        "maps scaled to [0, 1]: a quotient of two differences; 5e-5 and 0.047 were measured",
+    ),
+    Tolerance(
+        ("*",),
+        *(1e-5, 1e-5),
+        "the sixth digit, which is the last that is written; a count has to be the same",
+        relative=True,
+    ),
+)
+"""By quantity. The last one holds for all that is not named: nothing new goes unnoticed."""
+
+
+@cache
+def tolerance(quantity: str) -> Tolerance:
+    """The tolerance of a quantity, notebook/table/column."""
+    path = PurePosixPath(quantity)
+    return next(t for t in TOLERANCES if any(path.match(pattern) for pattern in t.quantities))
+
+
+def tables(folder: Path) -> dict[str, Path]:
+    """The tables under a folder by name, notebook/table. Raises `UserError` where there is none."""
+    paths = [*folder.rglob("*.csv"), *folder.rglob("*.csv.gz")]
+    if not paths:
+        raise UserError(f"{folder} holds no CSV tables: give a folder such as figures/")
+    named = {p.relative_to(folder).as_posix().removesuffix(".gz"): p for p in paths}
+    return {name.removesuffix(".csv"): named[name] for name in sorted(named)}
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table with its values as they are written. Raises `UserError` where it is none."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{path} is not a CSV table: {error}") from None
+
+
+def numbers(values: pd.Series) -> pd.Series:
+    """Written values as numbers, NaN for text and for nothing."""
+    return pd.to_numeric(values, errors="coerce").astype(float)
+
+
+def is_condition(column: pd.Series) -> bool:
+    """Whether a column says what a row is about: by its name, or because it holds text."""
+    return column.name in CONDITIONS or bool((numbers(column).isna() & (column != "")).any())
+
+
+def indexed(table: pd.DataFrame, conditions: list[str]) -> pd.DataFrame:
+    """A table by its conditions, and by occurrence where several rows have the same ones."""
+    groups = table.groupby(conditions) if conditions else table.groupby(lambda _: 0)
+    keys = table[conditions].assign(occurrence=groups.cumcount())
+    return table.set_index(pd.MultiIndex.from_frame(keys))
+
+
+def about(row: Sequence[object], conditions: list[str]) -> str:
+    """What a row is about, in words; where several are about the same, which of them."""
+    *values, occurrence = row
+    words = [f"{name} {value}" for name, value in zip(conditions, values, strict=True)]
+    return ", ".join(words if words and not occurrence else [*words, f"number {occurrence}"])
+
+
+def side_by_side(old: pd.DataFrame, new: pd.DataFrame, measured: list[str]) -> pd.DataFrame:
+    """Every measured value of the rows that both tables have, one a row.
+
+    Columns column, committed, now, and the conditions of its row.
+    """
+    rows = old.index.intersection(new.index)
+    written = {
+        "column": np.tile(np.array(measured, dtype=object), len(rows)),
+        "committed": old[measured].reindex(rows).to_numpy().ravel(),
+        "now": new[measured].reindex(rows).to_numpy().ravel(),
+    }
+    conditions = rows.repeat(len(measured)).to_frame(index=False)
+    return pd.DataFrame(written).join(conditions)
+
+
+def quantities(values: pd.DataFrame) -> pd.Series:
+    """What each value is of: its column, or what `curve` or `measure` says that its value is."""
+    kind = next((values[k] for k in ("curve", "measure") if k in values), values.column)
+    return values.column.mask(values.column.isin(["value", "difficulty"]), kind)
+
+
+def allowed(name: str, values: pd.DataFrame) -> pd.Series:
+    """How far each number of a table may lie from the committed one."""
+    rules = values.quantity.map(lambda quantity: tolerance(f"{name}/{quantity}"))
+    adam = values.get("protocol", pd.Series("", values.index)) == "converged"
+    limit = rules.map(lambda t: t.full_batch).mask(adam, rules.map(lambda t: t.converged))
+    share = rules.map(lambda t: t.relative).astype(bool)
+    return limit.astype(float) * numbers(values.committed).abs().where(share, 1.0).fillna(0.0)
+
+
+def judged(name: str, values: pd.DataFrame) -> pd.DataFrame:
+    """With its quantity, how far each value may lie off, how far it does, and if that is too far.
+
+    The deviation is 0 for the same text, and NaN, which is too far, where there is nothing to
+    subtract, as between a number and nothing.
+    """
+    values = values.assign(quantity=quantities(values))
+    same = values.committed == values.now
+    off = (numbers(values.now) - numbers(values.committed)).abs().mask(same, 0.0)
+    limit = allowed(name, values)
+    return values.assign(allowed=limit, deviation=off, moved=~same & ~(off <= limit))
+
+
+def summary(values: pd.DataFrame) -> str:
+    """How many values were compared, and the deviation that is most of what is allowed."""
+    counted = values[values.allowed < np.inf]
+    apart = counted[counted.deviation > 0]
+    words = f"{len(counted)} values"
+    if len(counted) < len(values):
+        words += f" ({len(values) - len(counted)} more need only be there)"
+    if apart.empty:
+        return f"{words}, no deviation"
+    most = apart.loc[(apart.deviation / apart.allowed).idxmax()]
+    return (
+        f"{words}, largest deviation {most.deviation:.2g}"
+        f" ({most.quantity}, {most.allowed:.2g} allowed)"
+    )
+
+
+def beyond(values: pd.DataFrame, conditions: list[str]) -> list[str]:
+    """A sentence for each value that has moved."""
+    return [
+        f"{found.quantity} of {about([*found[conditions], found.occurrence], conditions)}:"
+        f" {found.committed or 'nothing'} committed, {found.now or 'nothing'} now,"
+        f" {found.allowed:.2g} allowed"
+        for _, found in values[values.moved].iterrows()
+    ]
+
+
+def compare(name: str, committed: pd.DataFrame, now: pd.DataFrame) -> tuple[str, list[str]]:
+    """One table beside its namesake: what was compared, and a sentence for all that moved."""
+    shared = [column for column in committed if column in now]
+    conditions = [column for column in shared if is_condition(committed[column])]
+    measured = [column for column in shared if column not in conditions]
+    old, new = indexed(committed, conditions), indexed(now, conditions)
+    values = judged(name, side_by_side(old, new, measured))
+    moved = [f"column {column}: missing now" for column in committed if column not in now]
+    moved += [f"column {column}: not committed" for column in now if column not in committed]
+    moved += [f"{about(r, conditions)}: missing now" for r in old.index.difference(new.index)]
+    moved += [f"{about(r, conditions)}: not committed" for r in new.index.difference(old.index)]
+    return summary(values), moved + beyond(values, conditions)
+
+
+def compare_table(name: str, committed: Path | None, now: Path | None) -> tuple[str, list[str]]:
+    """As `compare`, from the files; one of them may be missing."""
+    if committed is None or now is None:
+        return "not compared", [f"table: {'missing now' if committed else 'not committed'}"]
+    return compare(name, read(committed), read(now))
+
+
+def report(committed: Path, now: Path) -> int:
+    """Print, table by table, what was compared and what has moved; how many things have.
+
+    Raises `UserError` where a folder holds no tables, or a file is none.
+    """
+    old, new = tables(committed), tables(now)
+    count = 0
+    for name in sorted(old.keys() | new.keys()):
+        compared, moved = compare_table(name, old.get(name), new.get(name))
+        print(f"{name}: {compared}" + (f", {len(moved)} moved" if moved else ""))
+        for sentence in moved[:SHOWN]:
+            print(f"    {sentence}")
+        if len(moved) > SHOWN:
+            print(f"    and {len(moved) - SHOWN} more")
+        count += len(moved)
+    return count
+
+
+def main(arguments: list[str]) -> int:
+    """Compare the two folders given: 0 where nothing moved, 1 where something did, 2 if misused."""
+    if len(arguments) != 2:
+        print("usage: python -m lib.verify <committed folder> <folder now>", file=sys.stderr)
+        return 2
+    try:
+        count = report(*map(Path, arguments))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{count} moved: see above" if count else "nothing moved beyond its tolerance")
+    return int(count > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
