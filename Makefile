@@ -39,7 +39,8 @@ COMMITTED := $(if $(filter smoke,$(PROFILE)),tests/smoke,$(FIGURES))
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED  := $(NOTEBOOKS:%=$(BUILD)/%)
-SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle data/MNIST/raw/*.gz published/*.csv)
+SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle lib/*/*.yaml data/MNIST/raw/*.gz \
+    published/*.csv)
 
 # `lib` is the one beside this file, also where two checkouts share a virtual environment.
 export PYTHONPATH := $(CURDIR)

@@ -4,20 +4,29 @@ The profile `paper` writes to `figures/` and `paper/generated/`; every other one
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
-from lib import ROOT, datasets, figures, store
+from lib import ROOT, claims, datasets, figures, store
 from lib.backends import Machine
+from lib.latex import formatted
 
 WHERE = {field.name for field in fields(Machine)}
 """The parameters that say where work is done: no result depends on them."""
+
+
+def folders(profile: str) -> tuple[Path, Path]:
+    """Where a profile's figures and tables go, a folder a notebook, and what LaTeX reads."""
+    if profile == "paper":
+        return ROOT / "figures", ROOT / "paper" / "generated"
+    return ROOT / "build" / profile / "figures", ROOT / "build" / profile / "generated"
 
 
 class Report:
@@ -25,10 +34,8 @@ class Report:
 
     def __init__(self, notebook: str, parameters: Mapping[str, Any]) -> None:
         self.notebook = notebook
-        profile = parameters["profile"]
-        paper = profile == "paper"
-        self.figures = (ROOT if paper else ROOT / "build" / profile) / "figures" / notebook
-        self.generated = (ROOT / "paper" if paper else ROOT / "build" / profile) / "generated"
+        root, self.generated = folders(parameters["profile"])
+        self.figures = root / notebook
         self.provenance = store.provenance(
             notebook=notebook,
             parameters={k: v for k, v in parameters.items() if k not in WHERE},
@@ -80,12 +87,15 @@ class Report:
         store.write(self.generated / f"{self.notebook}.tex", "".join(lines).encode())
         return f"{name} = {shown[0]}"
 
+    def verdicts(self) -> Styler:
+        """Decide this notebook's claims from the tables that it has saved, and show the verdicts.
 
-def formatted(value: float | str, form: str) -> str:
-    """A number as the paper prints it, with a real minus sign; text as it stands."""
-    if isinstance(value, str):
-        return value
-    if math.isnan(value):
-        return "--"
-    text = format(value, form)
-    return f"$-${text[1:]}" if text.startswith("-") and float(text) != 0 else text.lstrip("-")
+        Saves them as claims.csv, and gives the paper those of all notebooks so far. What the tables
+        cannot decide is printed with the reason: a small profile does not measure everything.
+        """
+        rows, undecided = claims.decide(self.notebook, self.figures.parent)
+        self.table(rows, "claims")
+        claims.publish(self.figures.parent, self.generated)
+        for each in undecided:
+            print(each)
+        return claims.styled(rows)
