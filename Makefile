@@ -4,12 +4,26 @@ PROFILE := paper
 VENV    := .venv
 PYTHON  := python3
 
+# Where work is done, and on which data set, in the place of what the profile says.
+JOBS      :=
+DEVICE    :=
+SCHEDULER :=
+DATASET   :=
+
+# A profile on another data set is a run of its own.
+RUN     := $(PROFILE)$(if $(DATASET),_$(shell echo $(DATASET) | tr A-Z a-z))
 PY      := $(VENV)/bin/python
-BUILD   := build/$(PROFILE)
+BUILD   := build/$(RUN)
 PARAMS  := params/$(PROFILE)
+GIVEN   := $(if $(JOBS),-y 'jobs: $(JOBS)') $(if $(DEVICE),-y 'device: $(DEVICE)') \
+    $(if $(SCHEDULER),-y 'scheduler: $(SCHEDULER)') \
+    $(if $(DATASET),-y 'dataset: $(DATASET)' -y 'profile: $(RUN)')
+
+# The data sets of the extended study, which `make plan` counts.
+DATASETS := $(if $(filter extended,$(PROFILE)),MNIST FashionMNIST KMNIST EMNIST)
 
 # The paper profile's results are part of the repository; every other profile's stay in build/.
-ifeq ($(PROFILE),paper)
+ifeq ($(RUN),paper)
 FIGURES   := figures
 GENERATED := paper/generated
 PDF       := paper/paper.pdf
@@ -25,7 +39,8 @@ COMMITTED := $(if $(filter smoke,$(PROFILE)),tests/smoke,$(FIGURES))
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED  := $(NOTEBOOKS:%=$(BUILD)/%)
-SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle lib/*/*.yaml data/*/raw/*.gz published/*.csv)
+SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle lib/*/*.yaml data/MNIST/raw/*.gz \
+    published/*.csv)
 
 # `lib` is the one beside this file, also where two checkouts share a virtual environment.
 export PYTHONPATH := $(CURDIR)
@@ -39,18 +54,22 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke pdf verify expected again test check tex lock stored bench \
+.PHONY: help paper smoke plan pdf verify expected again test check tex lock stored bench \
     cache clean-cache clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment."
+	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment;"
+	@echo "JOBS, DEVICE, SCHEDULER and DATASET go before what the profile says of them."
 
 paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
 	@echo "The paper is $(PDF); the notebooks as run are in $(BUILD)/notebooks."
 
 smoke: ## the same with the smallest parameters
 	@$(MAKE) --no-print-directory paper PROFILE=smoke
+
+plan: $(VENV)/.installed ## count and time what PROFILE would train, and train nothing
+	@$(PY) -m lib.plan $(PARAMS) $(if $(DATASET)$(DATASETS),--datasets $(or $(DATASET),$(DATASETS)))
 
 pdf: tex ## write the PDF from the results that are there
 	@mkdir -p $(BUILD)/paper
@@ -120,7 +139,7 @@ tex:
 
 # Bad parameters are refused before any kernel starts.
 check: $(VENV)/.installed
-	@$(PY) -m lib.parameters $(PARAMS)
+	@$(PY) -m lib.parameters $(PARAMS) $(GIVEN)
 
 # Always looked at, and run where an input's content is another than when it last was.
 $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) \
@@ -128,4 +147,4 @@ $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.
 	@mkdir -p $(@D)
 	@scripts/unless_done.sh $@ $(@D)/$*.partial.ipynb "$(filter-out FORCE,$^)" \
 	    $(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
-	    $(RENAMED) $< $(@D)/$*.partial.ipynb
+	    $(GIVEN) $(RENAMED) $< $(@D)/$*.partial.ipynb

@@ -5,6 +5,7 @@ papermill takes a mistyped parameter with no more than a log line, and YAML read
 cells and every value against the type of its name below; what is wrong is said in one sentence.
 """
 
+import argparse
 import ast
 import json
 import sys
@@ -195,14 +196,22 @@ def check_notebook(notebook: str, variables: Mapping[str, Any]) -> dict[str, Any
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A parameter file as a mapping; nothing in it can run code."""
-    shown = relative(path)
+    shown = str(relative(path))
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parsed(path.read_text(encoding="utf-8"), shown)
     except FileNotFoundError:
         raise UserError(
             f"{shown} is missing: a profile has common.yaml and one file a notebook"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown} is not YAML: {error}") from None
+
+
+def parsed(text: str, shown: str) -> dict[str, Any]:
+    """The names and values of a YAML text; raises `UserError`, naming where it was `shown`."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise UserError(f"{shown} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict | None):
         raise UserError(f"{shown}: give 'name: value' lines, not {type(values).__name__}")
@@ -240,13 +249,35 @@ def check_profile(folder: Path) -> None:
             raise UserError(f"{relative(path)}: {unknown('file of a profile', path.stem, files)}")
 
 
+def read_profile(folder: Path) -> dict[str, dict[str, Any]]:
+    """The parameters of each notebook under a profile that was checked, by its name."""
+    common = read_yaml(folder / "common.yaml")
+    return {n: defaults(n) | common | read_yaml(folder / f"{n}.yaml") for n in NOTEBOOKS}
+
+
+def check_given(folder: Path, values: dict[str, Any]) -> None:
+    """Check values that are given in the place of a profile's own; raises `UserError`."""
+    for name, own in read_profile(folder).items():
+        for key in values:
+            if key not in own:
+                raise UserError(f"-y: {unknown(f'parameter of {name}', key, own)}")
+        check(values, "-y")
+        check_replay(own | values, "-y")
+
+
 def main(arguments: list[str]) -> int:
-    """Check the profile folder given; 0 where all is well, 2 and one sentence where it is not."""
-    if len(arguments) != 1:
-        print("usage: python -m lib.parameters params/<profile>", file=sys.stderr)
-        return 2
+    """Check a profile folder, and values given beside it, each as papermill takes it with -y.
+
+    Returns 0 where all is well, 2 after one sentence where it is not.
+    """
+    parser = argparse.ArgumentParser("python -m lib.parameters")
+    parser.add_argument("profile", type=Path, metavar="params/<profile>")
+    parser.add_argument("-y", action="append", default=[], metavar="'name: value'")
+    options = parser.parse_args(arguments)
     try:
-        check_profile(Path(arguments[0]))
+        check_profile(options.profile)
+        for text in options.y:
+            check_given(options.profile, parsed(text, f"-y {text!r}"))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

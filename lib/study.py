@@ -113,8 +113,9 @@ def shards(
     `changes` replace fields of the protocols, such as `learning_rate`. Raises `UserError` for an
     unknown protocol.
     """
+    chosen = {name: changed(name, **changes) for name in seeds}
     return [
-        Shard(dataset, task, changed(name, **changes), tuple(widths), seed, limit)
+        Shard(dataset, task, chosen[name], tuple(widths), seed, limit)
         for name, each in seeds.items()
         for task in tasks
         for seed in each
@@ -142,16 +143,22 @@ def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
     widths = [width for width in missing_widths(shard) if width in widths]
     if not widths:
         return
-    device = available(device)
-    begin = protocols.initial(shard.protocol, shard.dataset, shard.task, widths, shard.seed)
-    order = seeds.generator(shard.dataset, shard.task, "order", shard.seed)
-    split = Split(*(getattr(shard.split, p).to(device) for p in ("train", "held_out", "test")))
-    end, curves = training.train(begin.to(device), split, shard.protocol, order)
+    end, curves = train_networks(shard, widths, available(device))
     tensors = {name: getattr(end, name) for name in FIELDS} | {
         f"curve.{name}": values for name, values in curves.items()
     }
     name = "w" + "-".join(map(str, widths))
     store.put(shard.folder, name, tensors, {"widths": widths})
+
+
+def train_networks(
+    shard: Shard, widths: Sequence[int], device: str
+) -> tuple[Population, dict[str, Tensor]]:
+    """The networks of a shard with these widths, trained on a device, and their curves."""
+    begin = protocols.initial(shard.protocol, shard.dataset, shard.task, list(widths), shard.seed)
+    order = seeds.generator(shard.dataset, shard.task, "order", shard.seed)
+    split = Split(*(getattr(shard.split, p).to(device) for p in ("train", "held_out", "test")))
+    return training.train(begin.to(device), split, shard.protocol, order)
 
 
 def load_shard(shard: Shard) -> Run:

@@ -19,6 +19,7 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib import measures, store, study
+from lib.backends import Machine
 
 SEEDS = {"published": [0, 42], "described": [0, 1, 2], "converged": [0]}
 SHARDS = study.shards("MNIST", ["0-1", "4-9"], SEEDS, widths=[2, 8], limit=100)
@@ -69,7 +70,7 @@ def work(cache: Path, jobs: int) -> None:
     store.CACHE = cache
     study.train_shard = logged
     with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # progress bars
-        table = study.table(SHARDS, measures.capacity, jobs=jobs)
+        table = study.table(SHARDS, measures.capacity, Machine(jobs))
     store.write_table(table, cache / "table.csv")
     if jobs > 1:  # else the end of this process waits for their idleness
         get_reusable_executor().shutdown()

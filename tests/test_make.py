@@ -111,6 +111,15 @@ def test_make_runs_a_notebook_again_where_the_content_of_an_input_has_changed(co
             assert calls_after_make(counted) == expected
 
 
+def test_make_runs_a_notebook_once_also_where_a_data_set_is_downloaded_meanwhile(counted):
+    (counted / "data").unlink()
+    (counted / "data" / "KMNIST" / "raw").mkdir(parents=True)
+    (counted / "data" / "MNIST").symlink_to(ROOT / "data" / "MNIST")
+    assert calls_after_make(counted) == 1
+    (counted / "data" / "KMNIST" / "raw" / "downloaded.gz").touch()
+    assert calls_after_make(counted) == 1
+
+
 def test_make_runs_a_notebook_again_that_failed_or_was_killed(counted):
     assert calls_after_make(counted) == 1
     source = counted / "lib" / "seeds.py"

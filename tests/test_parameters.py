@@ -183,8 +183,31 @@ def test_an_unknown_profile_is_answered_with_the_nearest(capsys):
 
 
 def test_without_one_folder_it_says_how_it_is_called(capsys):
-    assert main([]) == 2
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main([])
     assert capsys.readouterr().err.startswith("usage: python -m lib.parameters")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("jobs: 0", "-y: jobs = 0: give a number of processes of at least 1"),
+        ("scheduler: host", "-y: scheduler = 'host': give a Dask scheduler as tcp://host:port"),
+        ("dataset: KMINST", "did you mean 'KMNIST'?"),
+        ("jbos: 2", "-y: unknown parameter of 01_tasks 'jbos'"),
+        ("tasks: [0-2]", "cannot replay"),
+        ("jobs", "-y 'jobs': give 'name: value' lines, not str"),
+        ("jobs: [", "is not YAML"),
+    ],
+)
+def test_what_is_given_beside_a_profile_is_checked_as_what_stands_in_it(given, said, capsys):
+    smoke = str(ROOT / "params" / "smoke")
+    assert main([smoke, "-y", "jobs: 2", "-y", "scheduler: tls://host:8786"]) == 0
+    assert main([smoke, "-y", given]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r".+\n", err)
+    assert said in err
 
 
 def test_a_notebook_opened_by_hand_checks_its_own_variables():

@@ -1,0 +1,124 @@
+"""What training costs: FLOPs, counted, and the time they take here, from a short trial."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torchvision
+from joblib import cpu_count
+
+from lib import ROOT, backends, datasets, study
+from lib.backends import Machine
+from lib.study import Shard
+
+Speed = dict[str, tuple[float, float]]
+"""By protocol: seconds a shard takes beside its products, and seconds a FLOP, on one core."""
+
+EPOCHS = ROOT / "figures" / "02_capacity" / "learning_curves_converged.csv"
+"""Where it was measured how many epochs a network takes to its plateau."""
+
+ROWS = {"MNIST": 60_000, "FashionMNIST": 60_000, "KMNIST": 60_000, "EMNIST": 240_000}
+"""Rows of the training files (LeCun et al. 1998, Xiao et al. 2017, Clanuwat et al. 2018, Cohen et
+al. 2017), for a data set that is not on disk."""
+
+
+@cache
+def on_disk(dataset: str) -> bool:
+    """Whether a data set can be read without a network."""
+    if dataset == "MNIST":
+        return True
+    try:
+        reader = getattr(torchvision.datasets, dataset)
+        reader(str(datasets.DATA), download=False, **datasets.OPTIONS[dataset])
+    except RuntimeError:
+        return False
+    return True
+
+
+@cache
+def size(dataset: str, task: str, split: str, limit: int | None) -> tuple[float, int]:
+    """Training rows and lit pixels of a task, at seed 0: at others they differ by few.
+
+    For a data set that is not on disk: MNIST's rows, by as much more as its file has, all lit.
+    """
+    if on_disk(dataset):
+        rows = study.split_of(dataset, task, split, 0, limit)
+        return len(rows.train), int(rows.lit.sum())
+    more = 1 if limit else ROWS[dataset] / ROWS["MNIST"]
+    return size("MNIST", task, split, limit)[0] * more, datasets.SIDE**2
+
+
+@cache
+def epochs_by_width() -> pd.DataFrame | None:
+    """Mean epochs to the plateau, by task (rows) and width (columns), where they were measured."""
+    if not EPOCHS.is_file():
+        return None
+    curves = pd.read_csv(EPOCHS).groupby(["task", "width", "seed"]).epoch.max() + 1
+    return curves.groupby(["task", "width"]).mean().unstack("width")
+
+
+def epochs(shard: Shard) -> np.ndarray:
+    """Epochs that each network of a shard trains; those to a plateau as on MNIST, interpolated.
+
+    A task without a measurement has the mean of the others.
+    """
+    measured = epochs_by_width()
+    if shard.protocol.patience is None or measured is None:
+        return np.full(len(shard.widths), shard.protocol.epochs)
+    known = measured.loc[shard.task] if shard.task in measured.index else measured.mean()
+    return np.interp(shard.widths, known.index, known).clip(max=shard.protocol.epochs)
+
+
+def flops(shard: Shard) -> float:
+    """Floating-point operations of the two large products in all steps of all networks."""
+    return flops_of_any(replace(shard, seed=0))
+
+
+@cache
+def flops_of_any(shard: Shard) -> float:
+    """The FLOPs of a shard whatever its seed."""
+    rows, lit = size(shard.dataset, shard.task, shard.protocol.split, shard.limit)
+    return 4 * rows * (lit + 1) * float(epochs(shard) @ np.array(shard.widths))
+
+
+def trial(shard: Shard, epochs: int) -> float:
+    """Processor seconds that a shard takes from its rows on disk, with so many epochs."""
+    short = replace(shard, protocol=replace(shard.protocol, epochs=epochs, patience=None))
+    study.split_of.cache_clear()
+    begin = time.process_time()
+    study.train_networks(short, short.widths, "cpu")
+    return time.process_time() - begin
+
+
+def speed(wanted: Iterable[Shard]) -> Speed:
+    """How fast all cores are at once, from a few epochs of a shard a protocol.
+
+    The least of a few trials is taken: other programs can only make them longer.
+    """
+    found, more, cores = {}, 5, cpu_count()
+    examples = {shard.protocol.name: replace(shard, dataset="MNIST") for shard in wanted}
+    for name, shard in examples.items():
+        work = [(shard, epochs) for epochs in 3 * (1, 1 + more) for _ in range(cores)]
+        seconds = backends.run(trial, work, Machine(jobs=cores), f"calibration, {name}")
+        one, several = np.reshape(seconds, (3, 2, cores)).min(axis=(0, 2))
+        an_epoch = max(several - one, 0.0) / more
+        alike = replace(shard, protocol=replace(shard.protocol, epochs=1, patience=None))
+        found[name] = max(one - an_epoch, 0.0), an_epoch / flops(alike)
+    return found
+
+
+def costs(wanted: Iterable[Shard], fast: Speed) -> pd.DataFrame:
+    """One row a shard: what it is, FLOPs, whether the store has it, and seconds still to go."""
+    rows = []
+    for shard in wanted:
+        missing = study.missing_widths(shard) if on_disk(shard.dataset) else shard.widths
+        setup, a_flop = fast[shard.protocol.name]
+        left = flops(replace(shard, widths=tuple(missing)))
+        seconds = setup + left * a_flop if missing else 0.0
+        identity = (shard.dataset, shard.protocol.name)
+        rows.append((*identity, 1, len(shard.widths), flops(shard), not missing, seconds))
+    names = ["dataset", "protocol", "shards", "networks", "flops", "in cache", "seconds"]
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,158 @@
+"""What a study trains, said once: the notebooks ask here, and a dry run counts and times it.
+
+`python -m lib.plan params/<profile>` prints shards, networks, FLOPs and the expected time, by data
+set and protocol. It trains a few epochs to learn how fast this machine is, and keeps nothing.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from joblib import cpu_count
+
+from lib import ROOT, datasets, parameters, study
+from lib.costs import EPOCHS, Speed, costs, epochs_by_width, on_disk, speed
+from lib.errors import UserError, unknown
+from lib.study import Shard
+
+Settings = Mapping[str, Any]
+"""The parameters of a notebook by name."""
+
+
+def full_batch(settings: Settings) -> str:
+    """The protocol of the learning rates and first curves: the published one, if it has seeds."""
+    return "published" if "published" in settings["seeds"] else "described"
+
+
+def asked(
+    settings: Settings,
+    tasks: Iterable[str],
+    seeds: dict[str, list[int]],
+    widths: Iterable[int],
+    **changes: object,
+) -> list[Shard]:
+    """Shards of a notebook's data set; `changes` replace fields of the protocols."""
+    limit = settings["limit"]
+    return study.shards(settings["dataset"], list(tasks), seeds, sorted(widths), limit, **changes)
+
+
+def networks(settings: Settings) -> list[Shard]:
+    """The networks that a notebook compares: every task, width and seed that it names."""
+    named = {settings[name] for name in ("width", "narrow", "wide") if name in settings}
+    tasks = dict.fromkeys([*settings["tasks"], settings["task"]])
+    return asked(settings, tasks, settings["seeds"], {*settings["widths"], *named})
+
+
+def by_learning_rate(settings: Settings) -> dict[float, list[Shard]]:
+    """The networks of a notebook's one task, trained by full batches at each learning rate."""
+    protocol = full_batch(settings)
+    what = ([settings["task"]], {protocol: settings["seeds"][protocol]}, settings["widths"])
+    return {r: asked(settings, *what, learning_rate=r) for r in settings["learning_rates"]}
+
+
+def at_each_learning_rate(settings: Settings) -> list[Shard]:
+    """The same in one list."""
+    return [shard for shards in by_learning_rate(settings).values() for shard in shards]
+
+
+def looked_at(settings: Settings, seeds: dict[str, list[int]]) -> list[Shard]:
+    """The networks of a notebook's one task and width."""
+    return asked(settings, [settings["task"]], seeds, [settings["width"]])
+
+
+def replayed(settings: Settings) -> list[Shard]:
+    """The published network of a notebook's one task, width and seed."""
+    return looked_at(settings, {"published": [settings["seed"]]})
+
+
+TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
+    "01_tasks": [],
+    "02_capacity": [at_each_learning_rate, networks],
+    "03_pruning": [replayed, networks],
+    "04_robustness": [networks],
+    "05_saliency": [replayed, networks],
+}
+"""What each notebook has trained; those of `looked_at` that it has seeds for are among them."""
+
+
+def shards(profile: Mapping[str, Settings]) -> list[Shard]:
+    """Each shard that the notebooks of a profile have trained, once, with all its widths."""
+    widths: dict[Shard, set[int]] = {}
+    for notebook, settings in profile.items():
+        for trained in TRAINED[notebook]:
+            for shard in trained(settings):
+                widths.setdefault(replace(shard, widths=()), set()).update(shard.widths)
+    return [replace(shard, widths=tuple(sorted(found))) for shard, found in widths.items()]
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, length in {"days": 86400, "h": 3600, "min": 60}.items():
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The costs by data set and protocol, and of all together, as text."""
+    every = pd.concat([table, table.assign(dataset="all", protocol="")])
+    sums = every.groupby(["dataset", "protocol"], sort=False).sum().reset_index()
+    sums["TFLOP"] = sums.pop("flops") / 1e12
+    seconds = sums.pop("seconds")
+    sums["left, one core"] = seconds.map(duration)
+    sums["left, this machine"] = (seconds / cpu_count()).map(duration)
+    return sums.to_string(index=False, float_format="{:,.1f}".format)
+
+
+def sources(wanted: Sequence[Shard], fast: Speed) -> str:
+    """Where the numbers of a plan come from."""
+    reached = ", ".join(f"{1e-9 / a_flop:.0f} ({name})" for name, (_, a_flop) in fast.items())
+    lines = [
+        "Time is that of training alone, on the processor, one thread a shard. Measured just now,"
+        f" GFLOP/s a core with all {cpu_count()} busy: {reached}."
+    ]
+    absent = [name for name in dict.fromkeys(s.dataset for s in wanted) if not on_disk(name)]
+    if absent:
+        lines.append(
+            f"Not on disk: {', '.join(absent)}; rows are MNIST's, by as much more as the training"
+            " file has; all pixels count as lit, which is the most there can be."
+        )
+    if any(shard.protocol.patience for shard in wanted):
+        measured = f"as measured on MNIST ({EPOCHS.relative_to(ROOT)}), for other pairs the mean"
+        most = "the most there may be, since none were measured"
+        lines.append(f"Epochs of converged: {most if epochs_by_width() is None else measured}.")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the plan of a profile; 0, or 2 and one sentence where something given is wrong."""
+    parser = argparse.ArgumentParser("python -m lib.plan", description="Count and time a study.")
+    parser.add_argument("profile", type=Path, help="a folder of params/")
+    parser.add_argument("--datasets", nargs="+", help="in the place of the profile's own")
+    options = parser.parse_args(arguments)
+    try:
+        parameters.check_profile(options.profile)
+        profile = parameters.read_profile(options.profile)
+        names = options.datasets or [profile["02_capacity"]["dataset"]]
+        for name in names:
+            if name not in datasets.OPTIONS:
+                raise unknown("dataset", name, datasets.OPTIONS)
+        wanted = [
+            shard
+            for name in names
+            for shard in shards({n: {**s, "dataset": name} for n, s in profile.items()})
+        ]
+        fast = speed(wanted)
+        print(summary(costs(wanted, fast)), sources(wanted, fast), sep="\n\n")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

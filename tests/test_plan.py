@@ -1,0 +1,173 @@
+"""A dry run counts what the notebooks train, and trains none of it."""
+
+import ast
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EXECUTED
+from test_store import content
+
+from lib import ROOT, costs, datasets, plan, store, study
+from lib.parameters import NOTEBOOKS, read_profile
+
+LIKE_MNIST = ["FashionMNIST", "KMNIST"]
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    """Sizes are kept by the name of a data set, which made-up digits share."""
+    kept = (costs.on_disk, costs.size, costs.flops_of_any, costs.epochs_by_width)
+    for each in kept:
+        each.cache_clear()
+    yield
+    for each in kept:
+        each.cache_clear()
+
+
+@pytest.fixture
+def fast() -> costs.Speed:
+    """One second a shard, and a GFLOP a second."""
+    return dict.fromkeys(("published", "described", "converged"), (1.0, 1e-9))
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_profile_is_what_a_run_of_its_notebook_leaves_in_the_store(
+    executed, monkeypatch
+):
+    monkeypatch.setattr(store, "CACHE", executed / "cache")
+    profile = read_profile(executed / "params" / "tiny")
+    planned = {
+        shard.folder: set(shard.widths)
+        for shard in plan.shards({name: profile[name] for name in EXECUTED})
+    }
+    stored = {
+        str(path.relative_to(store.CACHE)): {w for _, f in store.get(path) for w in f["widths"]}
+        for path in {entry.parent for entry in store.CACHE.rglob("*.safetensors")}
+    }
+    assert planned == stored
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_trains_nothing_but_what_the_plan_says(notebook):
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    source = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = {ast.unparse(function) for function in called}
+    assert not names & {"study.shards", "study.Shard", "study.train", "study.changed"}
+    asked = {name.removeprefix("plan.") for name in names if re.fullmatch(r"plan\.\w+", name)}
+    said = {function.__name__ for function in plan.TRAINED[notebook]}
+    free = {"full_batch", "looked_at"}  # no shards, and some of `networks`
+    assert asked - free == {name.replace("at_each", "by") for name in said}
+
+
+def test_flops_are_two_products_of_two_a_weight_a_row_a_step(digits):
+    labels, images = digits.labels["train"], digits.images["train"]
+    fewest = min(int((labels == digit).sum()) for digit in (4, 9))
+    rows = 2 * fewest - int(np.ceil(2 * fewest * 0.2))
+    [described] = study.shards("MNIST", ["4-9"], {"described": [0]}, [2, 8])
+    lit = int(described.split.lit.sum())
+    assert 0 < lit <= int((images.amax(0) > 0).sum())
+    assert costs.flops(described) == 100 * (2 * 2 * rows * (lit + 1) * (2 + 8))
+
+
+def test_epochs_to_the_plateau_are_those_measured_of_each_width_and_between_them(
+    tmp_path, monkeypatch
+):
+    lengths = {("0-1", 2): (10, 30), ("0-1", 8): (8, 8), ("4-9", 2): (40, 40), ("4-9", 8): (16, 32)}
+    rows = [
+        {"task": task, "width": width, "seed": seed, "epoch": epoch}
+        for (task, width), found in lengths.items()
+        for seed, length in enumerate(found)
+        for epoch in range(length)
+    ]
+    path = tmp_path / "curves.csv"
+    pd.DataFrame(rows).to_csv(path)
+    monkeypatch.setattr(costs, "EPOCHS", path)
+
+    def epochs(task: str, protocol: str = "converged") -> list[float]:
+        [shard] = study.shards("MNIST", [task], {protocol: [7]}, [1, 2, 5, 8, 64])
+        return costs.epochs(shard).tolist()
+
+    assert epochs("0-1") == [20, 20, 14, 8, 8]
+    assert epochs("3-8") == [30, 30, 23, 16, 16]
+    assert epochs("0-1", "described") == [100] * 5
+    path.unlink()
+    costs.epochs_by_width.cache_clear()
+    assert epochs("0-1") == [200] * 5
+
+
+def test_a_data_set_that_is_not_on_disk_has_the_rows_of_its_file_and_is_not_fetched(
+    digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    monkeypatch.setattr(
+        datasets, "load", lambda name: pytest.fail(name) if name != "MNIST" else digits
+    )
+    rows, lit = costs.size("MNIST", "4-9", "full", None)
+    assert lit < 784
+    for name in LIKE_MNIST:
+        assert costs.size(name, "4-9", "full", None) == (rows, 784)
+    assert costs.size("EMNIST", "4-9", "full", None) == (4 * rows, 784)
+    assert costs.size("EMNIST", "4-9", "full", 50) == (45, 784)
+    assert content(tmp_path) == {}
+
+
+def test_what_the_store_holds_takes_no_more_time(digits, fast):
+    wanted = study.shards("MNIST", ["4-9"], {"published": [0, 42, 78]}, [2, 8])
+    study.train(wanted[:1])
+    study.train(study.shards("MNIST", ["4-9"], {"published": [42]}, [2]))
+    table = costs.costs(wanted, fast)
+    work = costs.flops(wanted[0]) / 1e9
+    assert table["in cache"].tolist() == [True, False, False]
+    assert table.seconds.tolist() == pytest.approx([0, 1 + 0.8 * work, 1 + work])
+
+
+@pytest.mark.slow
+def test_the_dry_run_prints_every_protocol_and_their_sum_and_leaves_nothing(
+    cache, capsys, monkeypatch
+):
+    monkeypatch.setattr(costs, "cpu_count", lambda: 1)  # others would first have to be started
+    assert plan.main([str(ROOT / "params" / "smoke"), "--datasets", "MNIST", "EMNIST"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    found = {tuple(line[:2]): line[2:] for line in lines if line[:1] in (["MNIST"], ["EMNIST"])}
+    for name in ("MNIST", "EMNIST"):
+        counts = {p: [int(n) for n in found[name, p][:3]] for p in ("described", "converged")}
+        assert counts == {"described": [4, 16, 0], "converged": [4, 16, 0]}
+        assert [int(n) for n in found[name, "published"][:3]] == [6, 24, 0]
+    [total] = [line for line in lines if line[:1] == ["all"]]
+    assert [int(n) for n in total[1:4]] == [28, 112, 0]
+    assert content(cache) == {}
+
+
+def test_the_extended_study_is_all_pairs_with_a_hundred_seeds():
+    wanted = plan.shards(read_profile(ROOT / "params" / "extended"))
+    ours = [
+        s for s in wanted if s.protocol in (study.changed("described"), study.changed("converged"))
+    ]
+    assert len(ours) == 45 * 2 * 100
+    assert {len(shard.widths) for shard in ours} == {11}
+    assert len({shard.task for shard in ours}) == 45
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("smok", "unknown profile 'smok': allowed are .*did you mean 'smoke'"),
+        ("smoke --datasets KMINST", "unknown dataset 'KMINST': .*did you mean 'KMNIST'"),
+    ],
+)
+def test_a_bad_profile_or_data_set_is_one_sentence(arguments, said, capsys):
+    assert plan.main(f"{ROOT / 'params'}/{arguments}".split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(rf"{said}[^\n]*\n", err)
+
+
+def test_a_time_is_given_in_the_unit_that_suits_it():
+    given = (0, 1.6, 119, 120, 7199, 7200, 100_000, 200_000)
+    assert [plan.duration(seconds) for seconds in given] == [
+        *("0 s", "2 s", "119 s", "2.0 min", "120.0 min", "2.0 h", "27.8 h", "2.3 days")
+    ]
