@@ -9,12 +9,13 @@ last, in which order no product has to turn a matrix around.
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from lib.errors import UserError
 from lib.population import Population, blocks
 from lib.products import product
 from lib.protocols import Protocol
@@ -22,21 +23,30 @@ from lib.protocols import Protocol
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Masks:
+    """Which weights stay: layer1 bool (features, units), layer2 bool (units,)."""
+
+    layer1: Tensor
+    layer2: Tensor
+
+
 class Layers:
     """The trained tensors of a population, over lit pixels only, and their gradients.
 
     weight1: (units, lit pixels + 1), the hidden bias as its last column; weight2: (units,); bias2:
     (networks,); member: (networks, units), 1 where a unit belongs to a network; readout: weight2
-    in that shape.
+    in that shape; masks: of weight1 and weight2 in their shapes, 1 and 0, or none.
     """
 
-    def __init__(self, population: Population, lit: Tensor) -> None:
+    def __init__(self, population: Population, lit: Tensor, masks: Masks | None = None) -> None:
         self.lit = lit
+        self.masks = [mask.to(population.weight1.dtype) for mask in turned(masks, lit)]
         self.hold(
             torch.cat([population.weight1[lit], population.bias1[None]]).T.contiguous(),
             population.weight2.clone(),
             population.bias2.clone(),
-            replace(population, weight2=torch.ones_like(population.weight2)).readout,
+            members(population),
         )
 
     def hold(self, weight1: Tensor, weight2: Tensor, bias2: Tensor, member: Tensor) -> None:
@@ -48,6 +58,7 @@ class Layers:
 
     def keep(self, networks: Tensor, units: Tensor) -> None:
         """Go on with some networks and their units only, both bool masks."""
+        self.masks = [mask[units] for mask in self.masks]
         self.hold(
             self.weight1[units],
             self.weight2[units],
@@ -92,9 +103,15 @@ class Layers:
         return logits
 
     def step(self, optimiser: torch.optim.Optimizer) -> None:
-        """One step of the optimiser; the gradients begin anew after it."""
+        """One step of the optimiser; the gradients begin anew after it.
+
+        A weight outside the masks is 0 and has a gradient of 0, so that with either optimiser its
+        moments are 0 too, and it stays 0 exactly.
+        """
         if len(self.linear):
             self.mirror()
+        for gradient, mask in zip(self.gradients, self.masks, strict=False):
+            gradient.mul_(mask)
         for tensor, gradient in zip(self.trained(), self.gradients, strict=True):
             tensor.grad = gradient
         optimiser.step()
@@ -113,6 +130,19 @@ class Layers:
         gradient2[self.linear] = gradient2[self.linear + 1] = 0
 
 
+def members(population: Population) -> Tensor:
+    """Which network each unit belongs to: (networks, units), 1 at the owner and 0 elsewhere."""
+    return replace(population, weight2=torch.ones_like(population.weight2)).readout
+
+
+def turned(masks: Masks | None, lit: Tensor) -> list[Tensor]:
+    """Masks in the shapes of the layers' weight1 and weight2; the hidden bias always stays."""
+    if masks is None:
+        return []
+    bias = torch.ones_like(masks.layer2)[None]
+    return [torch.cat([masks.layer1[lit], bias]).T.contiguous(), masks.layer2]
+
+
 def mirrored(weight1: Tensor, weight2: Tensor, member: Tensor) -> Tensor:
     """The first unit of each network that is two mirrored units, and so is linear.
 
@@ -122,6 +152,16 @@ def mirrored(weight1: Tensor, weight2: Tensor, member: Tensor) -> Tensor:
     first = first[member.sum(1) == 2]
     signs = (weight2[first] == 1) & (weight2[first + 1] == -1)
     return first[signs & (weight1[first] == -weight1[first + 1]).all(1)]
+
+
+def refuse_mirrored(population: Population) -> None:
+    """Raise `UserError` where a network is of width 0: one linear function, not two units."""
+    weight1 = torch.cat([population.weight1, population.bias1[None]]).T
+    if len(mirrored(weight1, population.weight2, members(population))):
+        raise UserError(
+            "a network of width 0 (logistic regression, held as two mirrored units) cannot be"
+            " pruned: give networks of width 1 or more"
+        )
 
 
 def optimiser_of(protocol: Protocol, layers: Layers) -> torch.optim.Optimizer:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.layers import Layers, MiniBatch, optimiser_of, recorded
+from lib.layers import Layers, Masks, MiniBatch, optimiser_of, recorded, refuse_mirrored
 from lib.population import Population, blocks
 from lib.protocols import Protocol
 from lib.tasks import Rows, Split
@@ -189,14 +189,22 @@ class Plateau:
 
 
 def train(
-    population: Population, split: Split, protocol: Protocol, order: torch.Generator
+    population: Population,
+    split: Split,
+    protocol: Protocol,
+    order: torch.Generator,
+    masks: Masks | None = None,
 ) -> tuple[Population, Curves]:
     """Train a population on one split by one protocol; the trained networks and their curves.
 
     Weights of unlit pixels stay what they were. `order` draws the order of the rows where the
-    protocol has mini-batches.
+    protocol has mini-batches. Weights outside `masks` are 0 from the first step on and stay 0.
+    Raises `UserError` for masks of a network of width 0.
     """
-    layers = Layers(population, split.lit)
+    if masks is not None:
+        refuse_mirrored(population)
+        population = population.masked(masks.layer1, masks.layer2)
+    layers = Layers(population, split.lit, masks)
     if protocol.batch is None:
         curves = train_full_batch(layers, split.train, protocol)
     else:
