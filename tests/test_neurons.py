@@ -1,11 +1,19 @@
-"""A dead unit is one that never fires."""
+"""A dead unit is one that never fires; two layers are alike up to a turn and a scale."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from test_population import SEEDS, WIDTHS, drawn
-from torch import nn
+from torch import Tensor, nn
 
-from lib.neurons import count_by_network, dead
+from lib import pruning
+from lib.neurons import cka, count_by_network, dead, probe, similarity
+from lib.population import Population, stack
+from lib.tasks import Rows
 
 
 @given(WIDTHS, SEEDS)
@@ -28,3 +36,112 @@ def test_a_unit_held_down_by_its_bias_is_dead_and_one_held_up_is_not():
     found = dead(networks.hidden(torch.rand(50, 30)))
     assert found.tolist() == [True, False, False, True, True]
     assert count_by_network(networks, found).tolist() == [1, 2]
+
+
+def activations(rows: int, units: int, seed: int) -> Tensor:
+    return torch.rand(rows, units, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def hsic(one: Tensor, other: Tensor) -> Tensor:
+    """The Hilbert-Schmidt independence criterion of two Gram matrices, up to its factor."""
+    centre = torch.eye(len(one)).double() - 1 / len(one)
+    return torch.trace(one @ centre @ other @ centre)
+
+
+@given(st.integers(3, 20), st.integers(1, 6), st.integers(1, 6), SEEDS)
+def test_cka_is_the_normalised_independence_criterion_of_linear_kernels(rows, one, other, seed):
+    x, y = activations(rows, one, seed), activations(rows, other, seed + 1)
+    k, m = x @ x.T, y @ y.T
+    expected = float(hsic(k, m) / (hsic(k, k) * hsic(m, m)).sqrt())
+    assert cka(x, y) == pytest.approx(expected)
+    assert cka(y, x) == pytest.approx(expected)
+    assert 0 <= cka(x, y) <= 1 + 1e-12
+
+
+@given(st.integers(3, 20), st.integers(1, 6), SEEDS, st.floats(1e-3, 1e3), st.floats(-9, 9))
+def test_cka_does_not_see_a_turn_a_scale_or_a_shift(rows, units, seed, scale, shift):
+    x, y = activations(rows, units, seed), activations(rows, units, seed + 1)
+    turn = torch.linalg.qr(activations(units, units, seed + 2)).Q
+    assert cka(scale * x @ turn + shift, y) == pytest.approx(cka(x, y))
+    assert cka(scale * x @ turn + shift, x) == pytest.approx(1)
+
+
+def test_cka_sees_a_stretch_of_one_direction():
+    x = activations(50, 3, 0)
+    assert cka(x * torch.tensor([100.0, 1, 1]), x) < 0.9
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 0.3, 1e6])
+def test_a_layer_that_does_not_vary_is_like_nothing(constant):
+    assert math.isnan(cka(torch.full((37, 3), constant), activations(37, 3, 0)))
+
+
+@given(WIDTHS, SEEDS)
+def test_networks_are_compared_one_with_the_one_at_its_place(widths, seed):
+    networks, others = drawn(widths, seed), drawn(widths[::-1], seed + 1)
+    images = torch.rand(40, 30, generator=torch.Generator().manual_seed(seed))
+    found = similarity(networks, others, images)
+    for place in range(len(widths)):
+        x, y = (each.network(place).hidden(images) for each in (networks, others))
+        assert float(found[place]) == pytest.approx(cka(x, y), nan_ok=True, rel=1e-5)
+
+
+@given(WIDTHS, SEEDS)
+def test_a_network_is_wholly_like_itself_with_its_units_in_another_order(widths, seed):
+    networks = drawn(widths, seed)
+    images = torch.rand(40, 30, generator=torch.Generator().manual_seed(seed))
+    turned = stack([reordered(networks.network(place)) for place in range(len(widths))])
+    found = similarity(networks, turned, images)
+    alive = count_by_network(networks, ~dead(networks.hidden(images))) > 0
+    assert found[alive].tolist() == pytest.approx([1.0] * int(alive.sum()))
+    assert found[~alive].isnan().all()
+
+
+def reordered(network: Population) -> Population:
+    """The network with its units last to first, and twice as active."""
+    return Population(
+        2 * network.weight1.flip(1),
+        2 * network.bias1.flip(0),
+        network.weight2.flip(0),
+        network.bias2,
+        network.owner,
+    )
+
+
+def test_pruning_more_makes_a_hidden_layer_less_like_the_dense_one():
+    networks, images = drawn([24, 64]), labelled(200, 0).images
+    levels = [similarity(networks, pruning.prune(networks, s), images) for s in (0, 0.5, 0.9)]
+    assert levels[0].tolist() == pytest.approx([1, 1])
+    assert (levels[0] > levels[1]).all()
+    assert (levels[1] > levels[2]).all()
+
+
+def labelled(rows: int, seed: int) -> Rows:
+    """Images whose label is the first pixel's, in four of five rows."""
+    g = torch.Generator().manual_seed(seed)
+    images = torch.rand(rows, 30, generator=g)
+    noise = torch.rand(rows, generator=g) < 0.2
+    return Rows(images, ((images[:, 0] > 0.5) ^ noise).float())
+
+
+def test_a_probe_reads_what_the_hidden_layer_holds_whatever_its_readout():
+    fit, scored = labelled(600, 0), labelled(600, 1)
+    networks = drawn([3, 5])
+    networks.weight1[:, :3] = 0
+    networks.weight1[0, 0], networks.bias1[:3] = 1, 0
+    networks.weight2[:3] = 0
+    found = probe(networks, fit, scored)
+    pixel = LogisticRegression().fit(fit.images[:, :1], fit.labels)
+    assert float(found[0]) == pytest.approx(
+        pixel.score(scored.images[:, :1], scored.labels), abs=0.02
+    )
+    assert float(found[0]) > 0.75
+    assert 0.4 < float(found[1]) < float(found[0])
+
+
+def test_a_probe_of_a_layer_that_does_not_vary_tells_the_commoner_class():
+    fit = labelled(300, 0)
+    networks = drawn([4])
+    networks.weight1.zero_()
+    share = float(fit.labels.mean())
+    assert float(probe(networks, fit, fit)[0]) == pytest.approx(max(share, 1 - share))

@@ -9,12 +9,17 @@ from torch.nn.utils import prune
 
 from lib import pruning
 from lib.errors import UserError
-from lib.population import Population
+from lib.population import FIELDS, Population
+from lib.protocols import PROTOCOLS, initial
+from lib.pruning.masking import order
+from lib.tasks import Rows
 
 SEEDS = st.integers(0, 2**32)
 SPARSITIES = st.floats(0, 1, exclude_max=True)
 PLAIN = st.sampled_from([0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.8, 0.9, 0.95, 0.99])
-CONDITIONS = [(m, s) for m in pruning.METHODS for s in pruning.SCOPES]
+RANKED = [method for method in pruning.METHODS if method != "synflow"]
+"""The methods that rank all weights once; SynFlow ranks what is left, time and again."""
+CONDITIONS = [(m, s) for m in RANKED for s in pruning.SCOPES]
 
 
 def cut(
@@ -25,8 +30,22 @@ def cut(
     scope: str = "layer",
     seed: int = 0,
 ) -> pruning.Masks:
-    ranks = pruning.rank(networks, method, scope, draws(networks, seed))
-    return pruning.masks(networks, ranks, sparsity, reading)
+    return pruning.cut(
+        networks, sparsity, reading, method, scope, draws(networks, seed), rows(networks, seed)
+    )
+
+
+def rows(networks: Population, seed: int) -> Rows:
+    """Made-up training rows of the networks' size and precision."""
+    g = torch.Generator().manual_seed(seed)
+    images = torch.rand(40, len(networks.weight1), generator=g, dtype=networks.weight1.dtype)
+    return Rows(images, (torch.rand(40, generator=g) < 0.5).to(images.dtype))
+
+
+def doubled(networks: Population) -> Population:
+    """The same networks in double precision."""
+    *weights, owner = (getattr(networks, name) for name in FIELDS)
+    return Population(*(tensor.double() for tensor in weights), owner)
 
 
 def draws(networks: Population, seed: int) -> list[torch.Generator]:
@@ -77,7 +96,7 @@ def test_over_both_layers_the_masks_are_those_of_torch_global_unstructured(width
         assert all(map(torch.equal, of_network(networks, kept, place), expected))
 
 
-@pytest.mark.parametrize("method", pruning.METHODS)
+@pytest.mark.parametrize("method", RANKED)
 @given(widths=WIDTHS, seed=SEEDS, sparsity=SPARSITIES | PLAIN)
 def test_each_layer_loses_exactly_the_whole_part_of_its_share(method, widths, seed, sparsity):
     networks = drawn(widths, seed)
@@ -128,7 +147,7 @@ def test_what_goes_at_a_sparsity_also_goes_at_any_larger_one(
 @given(widths=WIDTHS, seed=SEEDS, sparsity=SPARSITIES)
 def test_biases_and_the_weights_that_stay_are_untouched(method, scope, widths, seed, sparsity):
     networks = drawn(widths, seed)
-    pruned = pruning.prune(networks, sparsity, "as_described", method, scope, draws(networks, seed))
+    pruned = pruning.apply(networks, cut(networks, sparsity, "as_described", method, scope, seed))
     assert torch.equal(pruned.bias1, networks.bias1)
     assert torch.equal(pruned.bias2, networks.bias2)
     for now, before in ((pruned.weight1, networks.weight1), (pruned.weight2, networks.weight2)):
@@ -162,7 +181,7 @@ def test_the_actual_sparsity_is_the_share_of_weights_that_are_0(widths, seed, sp
             assert float(actual[name][place]) == pytest.approx(float(zero.double().mean()))
 
 
-@pytest.mark.parametrize("scope", pruning.SCOPES)
+@pytest.mark.parametrize("scope", ["layer", "global", "first"])
 def test_random_masks_are_those_of_their_seed_and_as_many_as_by_magnitude(scope):
     networks = drawn([4, 9])
     one, same, other = (cut(networks, 0.5, method="random", scope=scope, seed=s) for s in (1, 1, 2))
@@ -175,10 +194,88 @@ def test_random_masks_are_those_of_their_seed_and_as_many_as_by_magnitude(scope)
         assert sum(gone(networks, one, place)) == sum(gone(networks, magnitude, place))
 
 
+@given(WIDTHS, SEEDS, SPARSITIES | PLAIN)
+def test_random_masks_are_those_of_torch_with_the_draws_as_importance(widths, seed, sparsity):
+    networks = drawn(widths, seed)
+    kept = cut(networks, sparsity, method="random", seed=seed)
+    for place, (width, draw) in enumerate(zip(widths, draws(networks, seed), strict=True)):
+        model = networks.sequential(place)
+        first, second = (torch.rand(size, generator=draw) for size in ((30, width), (1, width)))
+        importance = first.T.contiguous(), second
+        for layer, scores, mask in zip(
+            (model[0], model[2]), importance, of_network(networks, kept, place), strict=True
+        ):
+            amount = int(sparsity * scores.numel())
+            prune.L1Unstructured.apply(layer, "weight", amount, importance_scores=scores)
+            expected = getattr(layer, "weight_mask", torch.ones_like(layer.weight))
+            assert torch.equal(mask, expected.bool())
+
+
+def test_at_random_every_weight_goes_equally_often_as_in_torch():
+    networks = drawn([4], features=5)
+    ours, theirs = torch.zeros(5, 4), torch.zeros(4, 5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for seed in range(900):
+            ours += cut(networks, 0.3, method="random", seed=seed).layer1
+            model = networks.sequential(0)
+            prune.random_unstructured(model[0], "weight", amount=6)
+            theirs += model[0].weight_mask
+    spread = 4.5 * (900 * 0.3 * 0.7) ** 0.5
+    for kept in (ours, theirs):
+        assert float(kept.sum()) == 900 * 14
+        assert float((kept - 900 * 0.7).abs().max()) < spread
+
+
+TIED = st.lists(
+    st.floats(-2, 2, width=32) | st.sampled_from([-1.0, -0.0, 0.0, 1e-45, 1.0, float("inf")]),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(st.lists(TIED, min_size=1, max_size=3))
+def test_the_order_is_that_of_a_stable_sort(values):
+    for each in values:
+        scores = torch.tensor([each, each[::-1]])
+        places = torch.argsort(torch.argsort(scores, dim=1, stable=True), dim=1)
+        assert torch.equal(order(scores), places)
+
+
+@given(WIDTHS, SEEDS, SPARSITIES | PLAIN)
+def test_in_the_first_layer_only_its_masks_are_those_by_layer_and_the_second_is_whole(
+    widths, seed, sparsity
+):
+    networks = drawn(widths, seed)
+    kept = cut(networks, sparsity, scope="first")
+    assert torch.equal(kept.layer1, cut(networks, sparsity).layer1)
+    assert kept.layer2.all()
+
+
+@pytest.mark.parametrize("method", ["magnitude", "random"])
+@given(width=st.integers(1, 12), seed=SEEDS, sparsity=SPARSITIES | PLAIN)
+def test_erdos_renyi_shares_follow_the_densities_and_within_a_layer_the_scores(
+    method, width, seed, sparsity
+):
+    networks = drawn([width], seed)
+    kept = cut(networks, sparsity, method=method, scope="erk", seed=seed)
+    total = 31 * width - int(sparsity * 31 * width)
+    one, two = int(kept.layer1.sum()), int(kept.layer2.sum())
+    assert one + two == total
+    # Evci et al. 2020: densities go as (inputs + outputs) / (inputs * outputs), to at most 1
+    raw1, raw2 = (30 + width) / (30 * width), (width + 1) / width
+    epsilon = total / (raw1 * 30 * width + raw2 * width)
+    expected = min(width, epsilon * raw2 * width)
+    assert abs(two - max(expected, total - 30 * width)) < 1
+    ranks = pruning.rank(networks, method, "layer", draws(networks, seed))
+    assert torch.equal(kept.layer1, ranks.layer1 >= 30 * width - one)
+    assert torch.equal(kept.layer2, ranks.layer2 >= width - two)
+
+
 @pytest.mark.parametrize(("method", "scope"), CONDITIONS)
 @given(widths=WIDTHS, seed=SEEDS, sparsity=SPARSITIES)
 def test_what_a_network_loses_does_not_depend_on_its_company(method, scope, widths, seed, sparsity):
-    networks = drawn(widths, seed)
+    networks = doubled(drawn(widths, seed))  # so that scores do not round by company
     together = cut(networks, sparsity, method=method, scope=scope, seed=seed)
     for place in range(len(widths)):
         one = networks.network(place)
@@ -187,10 +284,11 @@ def test_what_a_network_loses_does_not_depend_on_its_company(method, scope, widt
         assert all(map(torch.equal, of_network(one, alone, 0), expected))
 
 
+@pytest.mark.parametrize("method", ["magnitude", "synflow"])
 @pytest.mark.parametrize("sparsity", [95, 1.0, 1.5, -0.1, float("nan")])
-def test_a_percentage_or_other_number_outside_0_to_1_is_refused_in_a_sentence(sparsity):
+def test_a_percentage_or_other_number_outside_0_to_1_is_refused_in_a_sentence(sparsity, method):
     with pytest.raises(UserError, match=r"sparsity .* is not allowed: give a fraction") as error:
-        pruning.prune(drawn([2]), sparsity)
+        pruning.prune(drawn([2]), sparsity, method=method)
     assert repr(sparsity) in str(error.value)
 
 
@@ -205,3 +303,32 @@ def test_a_percentage_or_other_number_outside_0_to_1_is_refused_in_a_sentence(sp
 def test_an_unknown_name_is_answered_with_the_nearest(options, said):
     with pytest.raises(UserError, match=said):
         pruning.prune(drawn([2]), 0.5, **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("random", "pruning method 'random' needs draws: give a generator per network"),
+        ("activation", "pruning method 'activation' needs rows: give the training rows"),
+        ("gradient", "pruning method 'gradient' needs rows: give the training rows"),
+        ("synflow", "pruning method 'synflow' has no single ranking: call prune or cut"),
+    ],
+)
+def test_what_a_method_lacks_is_said_in_a_sentence(method, said):
+    with pytest.raises(UserError) as error:
+        pruning.rank(drawn([2]), method)
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize("method", pruning.METHODS)
+def test_logistic_regression_is_not_pruned_as_if_it_were_two_units(method):
+    networks = initial(PROTOCOLS["described"], "MNIST", "4-9", [4, 0, 2], 0)
+    with pytest.raises(
+        UserError, match=r"^a network of width 0 .* cannot be pruned: give networks"
+    ):
+        pruning.prune(
+            networks, 0.5, method=method, draws=draws(networks, 0), rows=rows(networks, 0)
+        )
+    others = networks.select([0, 2])
+    kept = pruning.cut(others, 0.5, method=method, draws=draws(others, 0), rows=rows(others, 0))
+    assert pruning.counts(others, kept).tolist() == [785 * 2, 785]

@@ -1,7 +1,7 @@
 """A network trained among others is the network that a plain PyTorch loop trains alone."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -61,9 +61,12 @@ def batches(rows: Rows, protocol: Protocol, order: torch.Generator) -> Iterator[
 
 
 def trained_alone(
-    model: nn.Sequential, split: Split, protocol: Protocol, seed: int
+    model: nn.Sequential, split: Split, protocol: Protocol, seed: int, masks: Sequence[Tensor] = ()
 ) -> tuple[nn.Sequential, int]:
-    """A plain PyTorch training loop: the model as trained, and how many epochs that took."""
+    """A plain PyTorch training loop: the model as trained, and how many epochs that took.
+
+    Both weights are multiplied by the masks, where there are any, after every step.
+    """
     order = order_of(seed)
     loss_of = nn.BCEWithLogitsLoss()
     kind = torch.optim.Adam if protocol.optimiser == "adam" else torch.optim.SGD
@@ -76,6 +79,7 @@ def trained_alone(
             optimiser.zero_grad()
             loss_of(model(images).squeeze(1), labels).backward()
             optimiser.step()
+            multiply(model, masks)
         if protocol.patience is None:
             continue
         with torch.no_grad():
@@ -86,6 +90,13 @@ def trained_alone(
     if protocol.patience is not None:
         model.load_state_dict(kept)
     return model, epochs
+
+
+def multiply(model: nn.Sequential, masks: Sequence[Tensor]) -> None:
+    """Set what the masks leave out of both weights to 0."""
+    with torch.no_grad():
+        for layer, mask in zip(model[::2], masks, strict=False):
+            layer.weight.mul_(mask)
 
 
 def weights(model: nn.Sequential) -> list[Tensor]:

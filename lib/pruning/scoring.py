@@ -1,0 +1,118 @@
+"""How much each weight matters: networks in (with training rows or draws), a score per weight out.
+
+The weights of the lowest scores go first. Biases have no score: they are never pruned.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.errors import UserError, unknown
+from lib.layers import Layers, Masks
+from lib.population import Population, blocks
+from lib.tasks import Rows
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A score for each weight: layer1 (features, units), layer2 (units,)."""
+
+    layer1: Tensor
+    layer2: Tensor
+
+    def within(self, kept: Masks) -> "Scores":
+        """These scores, none below 0, with -1 for what the masks leave out: that goes first."""
+        return Scores(
+            torch.where(kept.layer1, self.layer1, -1), torch.where(kept.layer2, self.layer2, -1)
+        )
+
+
+def magnitude(networks: Population) -> Scores:
+    """|weight| (Han et al. 2015)."""
+    return Scores(networks.weight1.abs(), networks.weight2.abs())
+
+
+def activation(networks: Population, rows: Rows) -> Scores:
+    """|weight| times the mean |activation| of its input, as in Wanda (Sun et al. 2023).
+
+    The input of a first-layer weight is its pixel, that of a second-layer weight its hidden unit;
+    neither is ever negative. Wanda itself takes the root mean square, and compares the weights of
+    one output; here `scope` says which weights are compared.
+    """
+    pixels = rows.images.mean(0)
+    hidden = sum(networks.hidden(block).sum(0) for block in blocks(rows.images)) / len(rows)
+    return Scores(networks.weight1.abs() * pixels[:, None], networks.weight2.abs() * hidden)
+
+
+def gradient(networks: Population, rows: Rows) -> Scores:
+    """|weight x gradient of the mean logistic loss|: first order of a Taylor series.
+
+    It estimates the change of the loss when the weight becomes 0 (Molchanov et al. 2017). At the
+    initial weights it is SNIP (Lee et al. 2019).
+    """
+    lit = rows.images.amax(0) > 0
+    layers = Layers(networks, lit)
+    for images, labels in zip(blocks(rows.images), blocks(rows.labels), strict=True):
+        layers.accumulate(layers.inputs(images), labels, len(rows))
+    gradient1 = torch.zeros_like(networks.weight1)
+    gradient1[lit] = layers.gradients[0][:, :-1].T
+    gradient2 = layers.gradients[1]
+    return Scores((networks.weight1 * gradient1).abs(), (networks.weight2 * gradient2).abs())
+
+
+def flow(networks: Population) -> Scores:
+    """The synaptic flow through each weight (Tanaka et al. 2020), without data.
+
+    |weight x gradient| of R = 1^T |weight1| |weight2|, the sum over all paths of the product of
+    their weights, for each network; with one hidden layer, written out.
+    """
+    one, two = networks.weight1.abs(), networks.weight2.abs()
+    return Scores(one * two, one.sum(0) * two)
+
+
+def uniform(networks: Population, draws: Sequence[torch.Generator]) -> Scores:
+    """Uniform draws in [0, 1), from a generator for each network."""
+    layer1, layer2 = torch.empty_like(networks.weight1), torch.empty_like(networks.weight2)
+    for place, draw in enumerate(draws):
+        units = networks.units_of(place)
+        layer1[:, units] = torch.rand(layer1[:, units].shape, generator=draw).to(layer1)
+        layer2[units] = torch.rand(layer2[units].shape, generator=draw).to(layer2)
+    return Scores(layer1, layer2)
+
+
+ON_WEIGHTS: dict[str, Callable[[Population], Scores]] = {"magnitude": magnitude}
+ON_ROWS: dict[str, Callable[[Population, Rows], Scores]] = {
+    "activation": activation,
+    "gradient": gradient,
+    "snip": gradient,  # by this name where the networks are the initial ones
+}
+METHODS = (*ON_WEIGHTS, "random", *ON_ROWS, "synflow")
+"""The ways to choose the weights that go."""
+
+
+def scores(
+    networks: Population,
+    method: str,
+    draws: Sequence[torch.Generator] | None = None,
+    rows: Rows | None = None,
+) -> Scores:
+    """The scores of every weight by one of the methods that give a single ranking.
+
+    Raises `UserError` for another method, and where the draws or the training rows that a method
+    takes are missing.
+    """
+    if method in ON_WEIGHTS:
+        return ON_WEIGHTS[method](networks)
+    if method == "random":
+        if draws is None:
+            raise UserError("pruning method 'random' needs draws: give a generator per network")
+        return uniform(networks, draws)
+    if method in ON_ROWS:
+        if rows is None:
+            raise UserError(f"pruning method {method!r} needs rows: give the training rows")
+        return ON_ROWS[method](networks, rows)
+    if method == "synflow":
+        raise UserError("pruning method 'synflow' has no single ranking: call prune or cut")
+    raise unknown("pruning method", method, METHODS)
