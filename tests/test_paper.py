@@ -59,10 +59,13 @@ def test_every_number_table_and_figure_of_the_paper_was_computed(committed):
     assert re.findall(r"Package results Warning: results: ([^\n]*)", log) == []
 
 
-def test_the_paper_has_8_to_12_pages(committed):
-    _, log = committed
+def test_the_paper_has_8_to_12_pages_and_its_appendix_at_most_half_as_many(committed):
+    pdf, log = committed
     (pages,) = re.findall(r"Output written on \S*main\.pdf \((\d+) pages", log)
-    assert 8 <= int(pages) <= 12
+    labels = (pdf.parents[1] / "build" / "paper" / "paper" / "main.aux").read_text("utf-8")
+    (end,) = re.findall(r"\\newlabel\{sec:agreement\}\{\{\w+\}\{(\d+)\}", labels)
+    assert 8 <= int(end) <= 12
+    assert int(pages) - int(end) <= 6
 
 
 def test_a_small_profile_is_typeset_as_well(executed):

@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 from test_results import defined
 
@@ -14,6 +15,22 @@ QUOTED = re.findall(r"([-\d.]+)<!-- (\S+) -->", README)
 @pytest.mark.parametrize(("value", "name"), QUOTED)
 def test_a_number_in_the_readme_is_the_one_that_a_notebook_gave(value, name):
     assert defined()[name][0].replace("$-$", "-") == value
+
+
+TIMES = re.findall(r"([-\d.]+)<!-- (results|growth)/([^/]+)/(?:([^/]+)/)?(\w+) -->", README)
+
+
+@pytest.mark.parametrize(("value", "table", "kind", "contender", "column"), TIMES)
+def test_a_time_in_the_readme_is_the_one_that_was_measured(value, table, kind, contender, column):
+    rows = pd.read_csv(ROOT / "benchmarks" / f"{table}.csv")
+    here = rows.axis == kind if table == "growth" else rows.setting == kind
+    found = rows[here & (rows.contender == contender)] if contender else rows[here]
+    digits = len(value.partition(".")[2])
+    assert {round(each, digits) for each in found[column]} == {float(value)}
+
+
+def test_the_readme_quotes_times():
+    assert len(TIMES) >= 10
 
 
 def test_the_readme_quotes_numbers():
