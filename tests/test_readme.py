@@ -9,7 +9,7 @@ from test_results import defined
 from lib import ROOT
 
 README = (ROOT / "README.md").read_text()
-QUOTED = re.findall(r"([-\d.]+)<!-- (\S+) -->", README)
+QUOTED = re.findall(r"([-\d.]+)<!-- ([^\s/]+) -->", README)
 
 
 @pytest.mark.parametrize(("value", "name"), QUOTED)
