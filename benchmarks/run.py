@@ -16,11 +16,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import growth, pictures
+from benchmarks import agreement, growth, pictures
 from benchmarks.contenders import CONTENDERS, Contender, Place, begin, moved, train_at
 from lib import ROOT, figures, store
 from lib.population import Population
 from lib.protocols import PUBLISHED_SEEDS, PUBLISHED_WIDTHS, REPLAY_ORDER
+from lib.report import Report
 from lib.study import Shard, changed, shards
 from lib.tasks import Split
 from lib.training import logistic_loss
@@ -259,7 +260,22 @@ def all_losses(here: Sequence[Place], trained: Sequence[Population]) -> torch.Te
     return torch.cat([losses(split, networks) for (_, split), networks in pairs])
 
 
-PARTS: dict[str, Callable[[Path, int, bool], None]] = {"speed": speed, "growth": grow, "gpu": gpu}
+def agree(out: Path, _: int, quick: bool) -> None:
+    """Write agreement.csv and the table that the paper has of it, and print it."""
+    table = agreement.table(quick, processor(), out)
+    store.write_table(table, out / "agreement.csv")
+    profile = "paper" if out == HERE else "benchmarks"
+    report = Report("agreement", {"profile": profile, "dataset": "MNIST"})
+    report.latex(agreement.typeset(table), "agreement", agreement.COLUMNS)
+    print(table.to_string(index=False, float_format="{:.2g}".format, na_rep=""))
+
+
+PARTS: dict[str, Callable[[Path, int, bool], None]] = {
+    "speed": speed,
+    "growth": grow,
+    "gpu": gpu,
+    "agreement": agree,
+}
 """What can be measured, each given the folder to write to, the turns, and whether to be quick."""
 
 
