@@ -5,20 +5,23 @@ as `make verify` does once it has run a profile's notebooks anew. A row is found
 (task, protocol, width, seed...), whatever the order of the rows. The numbers that the paper prints
 come from these tables, and are not compared a second time.
 
-`TOLERANCES` were chosen from measurements on two cores of an AMD EPYC, with torch 2.14.1. What was
-trained twice: the smoke profile, and 66 networks of the paper profile (1-7 and 4-9, seed 0, all
-widths). What was changed: one thread for two; the instructions used, to the oldest (MKL_CBWR=
-COMPATIBLE, ATEN_CPU_CAPABILITY=default), which stands for another machine; and the initial weights
-of 66 `converged` networks, in the last digit. With nothing changed the bytes were the same.
+`TOLERANCES` were chosen from measurements on two cores of an AMD EPYC with AVX-512, torch 2.14.1.
+What was run twice: the smoke profile; of the paper profile 66 networks (4-9 and 1-7, all widths)
+and what is asked of them. With nothing changed the bytes were the same, and so they are for any
+number of threads, processes or workers, as a task runs in one thread wherever it is. What was
+changed: the instructions, to AVX2 and to the oldest there are, as on another machine; before tasks
+had one thread each, two threads for one; and initial weights, in the last digit.
 
 Networks trained on all rows a step (`published`, `described`) repeat to rounding: losses within
 1e-6 (2.3e-6 on a GPU, benchmarks/gpu.csv), and no more than one row on the other side of the
 boundary. So do nearly all that Adam trains on mini-batches (`converged`). But where a hidden unit
-is 0 to rounding, Adam's step there may differ in full, and the network takes another path: three of
-126 did, by more than 1e-5 of loss. Means over networks hardly move. Between a processor and a GPU
-the F1 of one network of the paper profile moved by 0.004, the mean by 0.0004.
+is 0 to rounding, Adam's step there may differ in full, and the network takes another path to the
+plateau: about one in thirty did. It is another network then, as from another order of rows, and so
+what is allowed for one network under `converged` finds gross errors only. Their mean is held to a
+tenth of it; it moved by a hundredth or less. Between a processor and a GPU, with an earlier version
+of this code, the F1 of one of 550 networks moved by 0.004, the mean by 0.0004.
 
-A network on another path may also stop an epoch sooner or later, and classify other rows wrongly.
+A network on another path may also stop an epoch sooner or later, or take another row wrongly first.
 Then rows of a table are missing and new, and are reported: it was not seen, so nothing allows it.
 """
 
@@ -42,6 +45,9 @@ CONDITIONS = {
 }
 """Numbers that say what a row is about; a column that holds text does so too."""
 
+FINDINGS = {"verdict", "note"}
+"""Text that is a result: it has to be the same."""
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -61,7 +67,7 @@ class Tolerance:
 
 TOLERANCES = (
     Tolerance(
-        ("*/linear_probe_error",),
+        ("01_tasks/*/linear_probe_error",),
         *(0.0011, 0.0011),
         "two of the 1,900 to 2,200 test rows: the solver stops near the optimum, and one row"
         " (0.0005) changed sides between one thread and two",
@@ -74,47 +80,48 @@ TOLERANCES = (
     ),
     Tolerance(
         ("03_pruning/*/silhouette",),
-        *(1e-5, 0.002),
+        *(1e-5, 0.005),
         "a mean over rows, so no row decides; 1e-7 and 0.0004 were measured",
     ),
     Tolerance(
-        ("03_pruning/sparsity/lit",),
-        *(1e-4, 0.002),
-        "how many go is exact, which of two equal ones goes is not; 2e-5 and 0.0005 were measured",
+        ("03_pruning/sparsity/layer[12]", "03_pruning/sparsity/lit"),
+        *(1e-4, 0.05),
+        "how many weights go is exact, which of two equal ones goes is not, nor in which layer"
+        " where both compete; 2e-5, and one of 32 in the readout (0.03), were measured",
     ),
     Tolerance(
         ("03_pruning/*/f1", "03_pruning/*/f1_change"),
-        *(0.003, 0.03),
+        *(0.003, 0.1),
         "one of the smoke profile's 400 rows changes F1 by 0.0025, and none did under full-batch"
         " training; pruning cuts networks that Adam trained to where many rows lie at the boundary,"
-        " and one of them by 0.012",
+        " and one of them by 0.051",
     ),
     Tolerance(
         ("03_pruning/*/auc", "03_pruning/*/auc_change"),
-        *(2e-5, 0.01),
-        "ranks, so that no boundary matters; 5e-6 and 0.0031 were measured",
+        *(2e-5, 0.03),
+        "ranks, so that no boundary matters; 5e-6 and 0.015 were measured",
     ),
     Tolerance(
         ("03_pruning/*/mean", "03_pruning/*/sd", "03_pruning/*/low", "03_pruning/*/high"),
-        *(0.002, 0.01),
-        "of F1 or AUC over two networks or more, which move less than each; 0.0009 was measured",
+        *(0.002, 0.05),
+        "of F1 or AUC over two networks or more, which move by half of what one does, or less",
     ),
     Tolerance(
         ("*/loss_train", "*/loss_val"),
         *(1e-5, 0.01),
-        "1e-6 (GPU 2.3e-6) was measured; under Adam 0.0001 at the end, and 0.003 on the way there,"
-        " where a rejected epoch of 200 held-out rows swings most",
+        "1e-6 (GPU 2.3e-6) was measured; under Adam 0.0005 at the end, and 0.003 on the way there"
+        " on the smoke profile's 200 held-out rows",
     ),
     Tolerance(
         ("02_capacity/*/auc*",),
         *(1e-5, 5e-4),
-        "ranks, so that no boundary matters; 1e-6 and 1.4e-5 were measured",
+        "ranks, so that no boundary matters; 1e-6 and 0.00005 were measured",
     ),
     Tolerance(
         ("*/f1*", "*/difference", "*/mean", "*/std", "*/deviation"),
         *(0.003, 0.01),
         "one of the smoke profile's 400 rows changes F1 by 0.0025, one of its 200 held-out rows by"
-        " 0.005; F1 on test rows moved by 0.0014 (GPU 0.004)",
+        " 0.005; on test rows F1 moved by 0.0025 (GPU 0.004)",
     ),
     Tolerance(
         ("04_robustness/examples/pixel_*",),
@@ -123,29 +130,34 @@ TOLERANCES = (
     ),
     Tolerance(
         ("05_saliency/*/spearman", "05_saliency/*/ssim"),
-        *(5e-5, 0.005),
-        "8e-6 and 0.0012 were measured",
+        *(5e-5, 0.01),
+        "8e-6 and 0.004 were measured",
     ),
     Tolerance(
         ("05_saliency/*/top_decile",),
         *(0.002, 0.02),
-        "one pixel of the brightest 57 in one of the smoke profile's 20 maps is 0.0009; 0.0044 was"
+        "one pixel of the brightest 57 in one of the smoke profile's 20 maps is 0.0009; 0.007 was"
         " measured under Adam",
     ),
     Tolerance(
+        ("05_saliency/*/flat",),
+        *(1e-5, 0.06),
+        "one of the smoke profile's 20 maps, or of the paper's 64, as was measured under Adam",
+    ),
+    Tolerance(
         ("05_saliency/*/probability",),
-        *(1e-5, 0.02),
-        "a network's answer to one image; 1e-6 and 0.0037 were measured",
+        *(1e-5, 0.05),
+        "a network's answer to one image; 1e-6 and 0.012 were measured",
     ),
     Tolerance(
         ("05_saliency/*gradient/pixel_*",),
-        *(1e-5, 0.5),
-        "a sum of products of weights, up to 7 after Adam; 1e-6 and 0.24 were measured",
+        *(1e-5, 1.0),
+        "a sum of products of weights, up to 7 after Adam; 1e-6 and 0.53 were measured",
     ),
     Tolerance(
         ("05_saliency/*/pixel_*",),
-        *(2e-4, 0.1),
-        "maps scaled to [0, 1]: a quotient of two differences; 5e-5 and 0.047 were measured",
+        *(2e-4, 0.5),
+        "maps scaled to [0, 1]: a quotient of two differences; 5e-5 and 0.33 were measured",
     ),
     Tolerance(
         ("*",),
@@ -155,6 +167,9 @@ TOLERANCES = (
     ),
 )
 """By quantity. The last one holds for all that is not named: nothing new goes unnoticed."""
+
+OF_A_MEAN, FEWEST = 0.1, 30
+"""The share of a network's tolerance that the mean of at least so many values is held to."""
 
 
 @cache
@@ -188,7 +203,9 @@ def numbers(values: pd.Series) -> pd.Series:
 
 def is_condition(column: pd.Series) -> bool:
     """Whether a column says what a row is about: by its name, or because it holds text."""
-    return column.name in CONDITIONS or bool((numbers(column).isna() & (column != "")).any())
+    if column.name in CONDITIONS | FINDINGS:
+        return column.name in CONDITIONS
+    return bool((numbers(column).isna() & (column != "")).any())
 
 
 def indexed(table: pd.DataFrame, conditions: list[str]) -> pd.DataFrame:
@@ -221,9 +238,9 @@ def side_by_side(old: pd.DataFrame, new: pd.DataFrame, measured: list[str]) -> p
 
 
 def quantities(values: pd.DataFrame) -> pd.Series:
-    """What each value is of: its column, or what `curve` or `measure` says that its value is."""
+    """What each value is of: its column, or where `curve` or `measure` says it, that."""
     kind = next((values[k] for k in ("curve", "measure") if k in values), values.column)
-    return values.column.mask(values.column.isin(["value", "difficulty"]), kind)
+    return values.column.mask(values.column.isin(["value", "low", "high"]), kind)
 
 
 def allowed(name: str, values: pd.DataFrame) -> pd.Series:
@@ -268,10 +285,27 @@ def beyond(values: pd.DataFrame, conditions: list[str]) -> list[str]:
     """A sentence for each value that has moved."""
     return [
         f"{found.quantity} of {about([*found[conditions], found.occurrence], conditions)}:"
-        f" {found.committed or 'nothing'} committed, {found.now or 'nothing'} now,"
-        f" {found.allowed:.2g} allowed"
+        f" {found.committed or 'nothing'} committed, {found.now or 'nothing'} now"
+        + ("" if np.isnan(found.deviation) else f", {found.allowed:.2g} allowed")
         for _, found in values[values.moved].iterrows()
     ]
+
+
+def drifted(values: pd.DataFrame) -> list[str]:
+    """A sentence for each quantity whose mean under `converged` has moved."""
+    if "protocol" not in values:
+        return []
+    adam = values[(values.protocol == "converged") & (values.deviation >= 0)]
+    sentences = []
+    for quantity, each in adam.groupby("quantity"):
+        before, now = numbers(each.committed).mean(), numbers(each.now).mean()
+        limit = OF_A_MEAN * each.allowed.max()
+        if len(each) >= FEWEST and abs(now - before) > limit:
+            sentences.append(
+                f"mean of {quantity} under converged: {before:.6g} committed, {now:.6g} now,"
+                f" {limit:.2g} allowed"
+            )
+    return sentences
 
 
 def compare(name: str, committed: pd.DataFrame, now: pd.DataFrame) -> tuple[str, list[str]]:
@@ -285,7 +319,7 @@ def compare(name: str, committed: pd.DataFrame, now: pd.DataFrame) -> tuple[str,
     moved += [f"column {column}: not committed" for column in now if column not in committed]
     moved += [f"{about(r, conditions)}: missing now" for r in old.index.difference(new.index)]
     moved += [f"{about(r, conditions)}: not committed" for r in new.index.difference(old.index)]
-    return summary(values), moved + beyond(values, conditions)
+    return summary(values), moved + drifted(values) + beyond(values, conditions)
 
 
 def compare_table(name: str, committed: Path | None, now: Path | None) -> tuple[str, list[str]]:
