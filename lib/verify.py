@@ -45,6 +45,8 @@ CONDITIONS = {
 }
 """Numbers that say what a row is about; a column that holds text does so too."""
 
+FINDINGS = {"verdict"}
+"""Text that is a result: it has to be the same."""
 
 SENTENCES = ["note"]
 """Text that repeats numbers of other tables in passing: not compared."""
@@ -68,7 +70,7 @@ class Tolerance:
 
 TOLERANCES = (
     Tolerance(
-        ("*/claims/effect", "*/claims/ci_low", "*/claims/ci_high"),
+        ("claims/effect", "claims/ci_low", "claims/ci_high"),
         *(np.inf, np.inf),
         "computed from the tables beside it, which are compared; what has to be the same is the"
         " verdict",
@@ -210,7 +212,9 @@ def numbers(values: pd.Series) -> pd.Series:
 
 def is_condition(column: pd.Series) -> bool:
     """Whether a column says what a row is about: by its name, or because it holds text."""
-    return column.name in CONDITIONS or bool((numbers(column).isna() & (column != "")).any())
+    if column.name in CONDITIONS | FINDINGS:
+        return column.name in CONDITIONS
+    return bool((numbers(column).isna() & (column != "")).any())
 
 
 def indexed(table: pd.DataFrame, conditions: list[str]) -> pd.DataFrame:
@@ -290,8 +294,8 @@ def beyond(values: pd.DataFrame, conditions: list[str]) -> list[str]:
     """A sentence for each value that has moved."""
     return [
         f"{found.quantity} of {about([*found[conditions], found.occurrence], conditions)}:"
-        f" {found.committed or 'nothing'} committed, {found.now or 'nothing'} now,"
-        f" {found.allowed:.2g} allowed"
+        f" {found.committed or 'nothing'} committed, {found.now or 'nothing'} now"
+        + ("" if np.isnan(found.deviation) else f", {found.allowed:.2g} allowed")
         for _, found in values[values.moved].iterrows()
     ]
 
