@@ -155,14 +155,21 @@ def bare(products: Products) -> Callable[[Shard], None]:
     return partial(on_each_core, partial(all_products, products))
 
 
+@lru_cache(maxsize=2)
+def logits_of(shard: Shard) -> list[Tensor]:
+    """The logits of the initial networks on the rows that the learning curves are taken on."""
+    split = shard.split
+    parts = (split.train,) if shard.protocol.batch is None else (split.train, split.held_out)
+    return [begin(shard).logits(rows.images) for rows in parts]
+
+
 def all_scores(shard: Shard) -> None:
     """The learning curves alone: the scores of every epoch, on logits that are there already."""
-    split, protocol = shard.split, shard.protocol
-    parts = (split.train,) if protocol.batch is None else (split.train, split.held_out)
-    logits = [begin(shard).logits(rows.images) for rows in parts]
-    for _ in range(protocol.epochs):
-        for each, rows in zip(logits, parts, strict=True):
-            training.score(each, rows.labels, "part")
+    for _ in range(shard.protocol.epochs):
+        for logits, rows in zip(
+            logits_of(shard), (shard.split.train, shard.split.held_out), strict=False
+        ):
+            training.score(logits, rows.labels, "part")
 
 
 # What a user would pick instead.
