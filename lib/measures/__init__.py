@@ -6,7 +6,7 @@ Scores are taken on the rows that the protocol names: the held-out 20 % or the o
 
 from lib.measures.base import PIXELS
 from lib.measures.capacity import capacity, curves
-from lib.measures.corrupted import corrupted, corruption_examples, width_differences
+from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
 from lib.measures.maps import agreement, saliency_maps
 from lib.measures.pruned import (
     change,
@@ -30,6 +30,7 @@ __all__ = [
     "dead_units",
     "embedded",
     "highest_sparsities",
+    "occluded",
     "pruned",
     "removed",
     "saliency_maps",
