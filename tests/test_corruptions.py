@@ -101,9 +101,7 @@ def test_occlusion_everywhere_is_that_of_each_place_in_turn(side):
     for (row, column), logits in zip(places, found, strict=True):
         black = clean.reshape(-1, 28, 28).clone()
         black[:, row : row + side, column : column + side] = 0
-        torch.testing.assert_close(
-            logits, networks.logits(black.flatten(1)), rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(logits, networks.logits(black.flatten(1)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("severity", [-1, 6, 2.5])
