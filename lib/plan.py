@@ -60,8 +60,8 @@ def at_each_learning_rate(settings: Settings) -> list[Shard]:
 
 
 def compared(settings: Settings) -> list[Shard]:
-    """The same tasks and seeds as `networks`, of the widths that are compared only."""
-    return asked(settings, settings["tasks"], settings["seeds"], settings["compared_widths"])
+    """The networks of a notebook's one task and compared widths, with all seeds."""
+    return asked(settings, [settings["task"]], settings["seeds"], settings["compared_widths"])
 
 
 def by_training(settings: Settings) -> dict[str, list[Shard]]:

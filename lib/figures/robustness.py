@@ -160,7 +160,7 @@ def by_training(table: pd.DataFrame) -> Figure:
     table: as `measures.width_differences` gives it, of one corruption, with a column training in
     the order of the axis. Markers are means over seeds, bars their 95 % intervals.
     """
-    figure, axes = grid(2, 1, SINGLE, 3.1, sharex=True)
+    figure, axes = grid(2, 1, SINGLE, 3.3, sharex=True)
     words = {"wide": table.width.iloc[0], "narrow": table.other_width.iloc[0]}
     trainings, amounts = list(dict.fromkeys(table.training)), sorted(table.amount.unique())
     shades = width_colours(amounts)
@@ -179,7 +179,7 @@ def by_training(table: pd.DataFrame) -> Figure:
     axes[1][0].set_xticks(range(len(trainings)), trainings)
     axes[1][0].set_xlabel("full-batch steps, or trained to convergence")
     handles = axes[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=len(amounts), columnspacing=0.8)
+    figure.legend(*handles, loc="outside upper center", ncols=3)
     return figure
 
 
@@ -196,14 +196,19 @@ COMPARISONS = {
 """How the comparisons of the table of detectable differences are written."""
 
 
+def place_of(names: pd.Series) -> pd.Series:
+    """The places of comparisons or protocols in the order in which the paper has them."""
+    order = [*COMPARISONS, *PROTOCOLS]
+    return names.map(order.index)
+
+
 def power_table(table: pd.DataFrame) -> pd.DataFrame:
     """What `measures.detectable` gives, as text for the paper: a row a comparison and protocol."""
     by_seeds = table.pivot(
         index=["comparison", "protocol", "mean", "sd"], columns="seeds", values="effect"
     )
     found = by_seeds.rename(columns="{} seeds".format).reset_index()
-    order = table[["comparison", "protocol"]].drop_duplicates()
-    found = order.merge(found)
+    found = found.sort_values(["comparison", "protocol"], key=place_of, ignore_index=True)
     first = ~found.comparison.duplicated()
     found["comparison"] = found.comparison.map(COMPARISONS).where(first, "")
     numbers = found.columns[2:]
