@@ -4,13 +4,15 @@ A severity is a whole number from 0, which leaves the images as they are; the co
 at each severity is its `amount`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from lib.datasets import SIDE
 from lib.errors import UserError, unknown
+from lib.population import Population
+from lib.products import product
 
 Corruption = Callable[[Tensor, float, torch.Generator], Tensor]
 
@@ -54,3 +56,17 @@ def corrupt(images: Tensor, name: str, severity: int, generator: torch.Generator
     if images.shape[1:] != (SIDE * SIDE,):
         raise UserError(f"images of shape {tuple(images.shape)}: give (rows, {SIDE * SIDE})")
     return CORRUPTIONS[name](images, own_unit, generator) if severity else images
+
+
+def occluded_everywhere(networks: Population, images: Tensor, side: int) -> Iterator[Tensor]:
+    """Logits, (networks, rows), behind a black square of `side` pixels at each of its places.
+
+    The places come row by row from the top left, all (29 - side)^2 of them. No image is corrupted:
+    the square takes from the input of a hidden unit the sum of its pixels times their weights, so
+    that a place costs one product over the square's pixels, and no more memory than one image set.
+    """
+    inputs = product(images, networks.weight1.T, networks.bias1)
+    grid = torch.arange(SIDE * SIDE, device=images.device).reshape(SIDE, SIDE)
+    for square in grid.unfold(0, side, 1).unfold(1, side, 1).reshape(-1, side * side):
+        pixels, weights = images.index_select(1, square), networks.weight1[square]
+        yield networks.read(torch.addmm(inputs, pixels, weights, alpha=-1).relu_())

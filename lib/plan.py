@@ -59,6 +59,30 @@ def at_each_learning_rate(settings: Settings) -> list[Shard]:
     return [shard for shards in by_learning_rate(settings).values() for shard in shards]
 
 
+def compared(settings: Settings) -> list[Shard]:
+    """The networks of a notebook's one task and compared widths, with all seeds."""
+    return asked(settings, [settings["task"]], settings["seeds"], settings["compared_widths"])
+
+
+def by_training(settings: Settings) -> dict[str, list[Shard]]:
+    """Networks of a notebook's one task and compared widths by how long they were trained.
+
+    By the number of full-batch steps as `described` takes them, and last "converged".
+    """
+    seeds, widths = settings["budget_seeds"], settings["compared_widths"]
+    what = [settings["task"]]
+    further = {
+        str(steps): asked(settings, what, {"described": seeds}, widths, epochs=steps)
+        for steps in settings["budgets"]
+    }
+    return further | {"converged": asked(settings, what, {"converged": seeds}, widths)}
+
+
+def at_each_training(settings: Settings) -> list[Shard]:
+    """The same in one list."""
+    return [shard for shards in by_training(settings).values() for shard in shards]
+
+
 def looked_at(settings: Settings, seeds: dict[str, list[int]]) -> list[Shard]:
     """The networks of a notebook's one task and width."""
     return asked(settings, [settings["task"]], seeds, [settings["width"]])
@@ -73,7 +97,7 @@ TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
     "02_capacity": [at_each_learning_rate, networks],
     "03_pruning": [replayed, networks],
-    "04_robustness": [networks],
+    "04_robustness": [networks, compared, at_each_training],
     "05_saliency": [replayed, networks],
 }
 """What each notebook has trained; those of `looked_at` that it has seeds for are among them."""

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.corruptions import AMOUNTS, CORRUPTIONS, amount, corrupt
+from lib.corruptions import AMOUNTS, CORRUPTIONS, amount, corrupt, occluded_everywhere
 from lib.errors import UserError
+from lib.protocols import PROTOCOLS, initial
 
 NAMES = st.sampled_from(sorted(CORRUPTIONS))
 SEVERITIES = st.integers(1, 5)
@@ -88,6 +89,19 @@ def test_occlusion_leaves_all_other_pixels_as_they_were():
     clean = images(50) + 0.001
     now = by_seed(clean, "occlusion", 3, 6)
     assert bool(((now == clean) | (now == 0)).all())
+
+
+@pytest.mark.parametrize("side", [3, 7])
+def test_occlusion_everywhere_is_that_of_each_place_in_turn(side):
+    networks = initial(PROTOCOLS["converged"], "MNIST", "4-9", [3, 5], seed=1)
+    clean = images(4)
+    found = list(occluded_everywhere(networks, clean, side))
+    assert len(found) == (29 - side) ** 2
+    places = ((row, column) for row in range(29 - side) for column in range(29 - side))
+    for (row, column), logits in zip(places, found, strict=True):
+        black = clean.reshape(-1, 28, 28).clone()
+        black[:, row : row + side, column : column + side] = 0
+        torch.testing.assert_close(logits, networks.logits(black.flatten(1)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("severity", [-1, 6, 2.5])

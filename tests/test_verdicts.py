@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +104,41 @@ Width is \verdict{robustness.noise}{described}.
 It \ifverdict{robustness.noise}{described}{supported}{does buy}{does not buy} robustness.
 So we \byverdict{robustness.noise}{described}{widen}{choose}{prune}{wait}.
 The lead is \result{claim.robustness.noise.described}.
-Elsewhere: \verdict{robustness.general}{described}.\end{document}"""
+Elsewhere: \verdict{saliency.strokes}{described}.\end{document}"""
+
+PROSE = r"""\documentclass{article}\usepackage{natbib,results}\raggedright\hyphenpenalty10000
+\newcommand{\code}[1]{\texttt{#1}}\newcommand{\cref}[1]{a reference}
+\begin{document}\input{sections/abstract}
+
+\input{sections/conclusion}\end{document}"""
 
 
-@pytest.mark.tex
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def read(text: str, folder: Path) -> tuple[str, str]:
+    """What a LaTeX text says when it is typeset beside `generated`, in one line, and the log."""
+    (folder / "text.tex").write_text(text)
+    environment = os.environ | {"TEXINPUTS": f".:{ROOT / 'paper'}:"}
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "text.tex"]
+    made = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout
+    found = subprocess.run(["pdftotext", "text.pdf", "-"], cwd=folder, capture_output=True)
+    return " ".join(found.stdout.decode().split()), " ".join(made.stdout.split())
+
+
+needs_tex = [
+    pytest.mark.tex,
+    pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed"),
+    pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed"),
+]
+
+
+def tex(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that needs LaTeX and pdftotext."""
+    for mark in needs_tex:
+        test = mark(test)
+    return test
+
+
+@tex
 @pytest.mark.parametrize(
     ("networks", "says"),
     [
@@ -122,16 +152,59 @@ Elsewhere: \verdict{robustness.general}{described}.\end{document}"""
 )
 def test_a_sentence_of_the_paper_follows_the_verdict(networks, says, tmp_path):
     decided(tmp_path, networks)
-    (tmp_path / "sentence.tex").write_text(SENTENCE)
-    environment = os.environ | {"TEXINPUTS": f".:{ROOT / 'paper'}:"}
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "sentence.tex"]
-    made = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert made.returncode == 0, made.stdout
-    read = subprocess.run(["pdftotext", "sentence.pdf", "-"], cwd=tmp_path, capture_output=True)
-    text = " ".join(read.stdout.decode().split())
+    text, log = read(SENTENCE, tmp_path)
     assert text.startswith(says)
     assert text.count("Elsewhere: n/a.") == 1
-    assert "robustness.general has no verdict" in " ".join(made.stdout.split())
+    assert "saliency.strokes has no verdict" in log
+
+
+CHOSEN = {
+    "supported": (
+        "after 100 steps wider networks are more robust to noise",
+        "In briefly trained ones it does as well.",
+    ),
+    "not supported": (
+        "after 100 steps wider networks score higher under noise, and are not shown to lose less",
+        "In briefly trained ones it buys a higher score, on clean and on noisy images alike.",
+    ),
+}
+
+
+@tex
+@pytest.mark.parametrize(
+    ("networks", "verdict"),
+    [(HOLDS, "supported"), (FAILS, "not supported")],
+    ids=["holds", "fails"],
+)
+def test_the_abstract_and_the_conclusion_follow_the_verdict(networks, verdict, tmp_path):
+    decided(tmp_path, networks)
+    text, _ = read(PROSE, tmp_path)
+    for case, sentences in CHOSEN.items():
+        assert [sentence in text for sentence in sentences] == [case == verdict] * 2
+
+
+def test_a_claim_that_rests_on_a_table_of_no_notebook_is_untestable_where_the_others_are(tmp_path):
+    figures, _ = decided(tmp_path, HOLDS)
+    rows = pd.read_csv(figures / "claims.csv").set_index(["claim", "protocol"])
+    found = rows.loc["robustness.general"]
+    assert set(found.verdict) == {"untestable"}
+    assert set(found.note) == {claims.verdicts.UNMADE["04_robustness/exact"]}
+    assert not any(
+        each.claim == "robustness.general" for each in claims.decide("04_robustness", figures)[1]
+    )
+
+
+def test_once_that_table_is_there_the_rule_decides_or_says_what_it_lacks(tmp_path):
+    figures, _ = decided(tmp_path, HOLDS)
+    HOLDS.to_csv(figures / "04_robustness" / "exact.csv", index=False)
+    rows, undecided = claims.decide("04_robustness", figures)
+    assert "robustness.general" not in set(rows.claim)
+    assert "robustness.general" in {each.claim for each in undecided}
+
+
+@committed
+def test_no_notebook_makes_the_tables_that_are_said_to_be_unmade():
+    assert [name for name in claims.verdicts.UNMADE if (FIGURES / f"{name}.csv").is_file()] == []
 
 
 def test_a_notebook_shows_its_verdicts_with_a_sign_and_says_what_is_open(
@@ -143,7 +216,7 @@ def test_a_notebook_shows_its_verdicts_with_a_sign_and_says_what_is_open(
     shown, again = (out.verdicts().to_html() for _ in range(2))
     assert shown == again
     assert all(text in shown for text in ("✓", "supported", "robustness.noise", "#009E73"))
-    assert "no verdict on robustness.general (described)" in capsys.readouterr().out
+    assert "no verdict on robustness.occlusion (described)" in capsys.readouterr().out
     assert (tmp_path / "build" / "tiny" / "figures" / "04_robustness" / "claims.csv").is_file()
     assert (tmp_path / "build" / "tiny" / "generated" / "verdicts.tex").is_file()
 

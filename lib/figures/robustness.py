@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from lib.figures import DOUBLE, PROTOCOLS, SINGLE, grid, width_colours
 from lib.figures.subject import show_image
+from lib.latex import formatted
 from lib.measures import PIXELS
 from lib.statistics import FEWEST, summary
 
@@ -151,3 +152,65 @@ def lines_by_protocol(ax: Axes, table: pd.DataFrame) -> None:
         style = {"marker": marker, "linestyle": line, "label": protocol}
         line_by_amount(ax, rows, "difference", colour, shift, **style)
     ax.axhline(0, color="0.4", lw=0.6, zorder=0)
+
+
+def by_training(table: pd.DataFrame) -> Figure:
+    """Paired differences by how long networks were trained, a panel a quantity, a line an amount.
+
+    table: as `measures.width_differences` gives it, of one corruption, with a column training in
+    the order of the axis. Markers are means over seeds, bars their 95 % intervals.
+    """
+    figure, axes = grid(2, 1, SINGLE, 3.3, sharex=True)
+    words = {"wide": table.width.iloc[0], "narrow": table.other_width.iloc[0]}
+    trainings, amounts = list(dict.fromkeys(table.training)), sorted(table.amount.unique())
+    shades = width_colours(amounts)
+    for [ax], (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):
+        for place, amount in enumerate(amounts):
+            rows = table[(table.quantity == quantity) & (table.amount == amount)]
+            means = summary(rows, ["training"], "difference")
+            shift = 0.09 * (place - (len(amounts) - 1) / 2)
+            x = [trainings.index(each) + shift for each in means.training]
+            reach = [means["mean"] - means.low, means.high - means["mean"]]
+            style = {"color": shades[amount], "marker": MARKERS[place], "ms": 3, "lw": 0.7}
+            shown = f"$\\sigma = {amount:g}$" if amount else "clean"
+            ax.errorbar(x, means["mean"], reach, elinewidth=0.8, label=shown, **style)
+        ax.axhline(0, color="0.4", lw=0.6, zorder=0)
+        ax.set_ylabel(label.format(**words))
+    axes[1][0].set_xticks(range(len(trainings)), trainings)
+    axes[1][0].set_xlabel("full-batch steps, or trained to convergence")
+    handles = axes[0][0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3)
+    return figure
+
+
+MARKERS = "os^Dv*"
+"""The markers of the amounts of a corruption, from the clean image on."""
+
+
+COMPARISONS = {
+    "clean": "lead, clean",
+    "noise": "lead, noise",
+    "noise_loss": "loss, noise",
+    "pruning": "pruned",
+}
+"""How the comparisons of the table of detectable differences are written."""
+
+
+def place_of(names: pd.Series) -> pd.Series:
+    """The places of comparisons or protocols in the order in which the paper has them."""
+    order = [*COMPARISONS, *PROTOCOLS]
+    return names.map(order.index)
+
+
+def power_table(table: pd.DataFrame) -> pd.DataFrame:
+    """What `measures.detectable` gives, as text for the paper: a row a comparison and protocol."""
+    by_seeds = table.pivot(
+        index=["comparison", "protocol", "mean", "sd"], columns="seeds", values="effect"
+    )
+    found = by_seeds.rename(columns="{} seeds".format).reset_index()
+    found = found.sort_values(["comparison", "protocol"], key=place_of, ignore_index=True)
+    first = ~found.comparison.duplicated()
+    found["comparison"] = found.comparison.map(COMPARISONS).where(first, "")
+    numbers = found.columns[2:]
+    found[numbers] = found[numbers].map(lambda value: formatted(value, ".3f"))
+    return found.rename(columns={"comparison": "Comparison", "protocol": "", "mean": "found"})

@@ -6,8 +6,9 @@ Scores are taken on the rows that the protocol names: the held-out 20 % or the o
 
 from lib.measures.base import PIXELS
 from lib.measures.capacity import capacity, curves
-from lib.measures.corrupted import corrupted, corruption_examples, width_differences
+from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
 from lib.measures.maps import agreement, saliency_maps
+from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
     change,
     clusters,
@@ -28,9 +29,12 @@ __all__ = [
     "corruption_examples",
     "curves",
     "dead_units",
+    "detectable",
     "embedded",
     "highest_sparsities",
+    "occluded",
     "pruned",
+    "pruning_changes",
     "removed",
     "saliency_maps",
     "width_differences",

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import pandas as pd
+import torch
 
 from lib import datasets, seeds, tasks
-from lib.corruptions import AMOUNTS, amount, corrupt
+from lib.corruptions import AMOUNTS, amount, corrupt, occluded_everywhere
 from lib.measures.base import PIXELS, frame
 from lib.study import IDENTITY, Run
 from lib.training import f1
@@ -24,6 +25,23 @@ def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
             parts.append(
                 frame(len(networks), corruption=name, severity=severity, amount=unit, f1=score)
             )
+    return pd.concat(parts, ignore_index=True)
+
+
+def occluded(run: Run, severity: int) -> pd.DataFrame:
+    """F1 clean (severity 0), and behind a black square: the mean over all places that it can have.
+
+    Rows as those of `corrupted`, of the corruption "occlusion_everywhere"; nothing is drawn.
+    """
+    networks, rows = run.networks, run.shard.scored
+    side = amount("occlusion", severity)
+    everywhere = occluded_everywhere(networks, rows.images, int(side))
+    behind = torch.stack([f1(logits, rows.labels) for logits in everywhere]).mean(0)
+    clean = f1(networks.logits(rows.images), rows.labels)
+    parts = [
+        frame(len(networks), corruption="occlusion_everywhere", severity=s, amount=unit, f1=score)
+        for s, unit, score in ((0, 0, clean), (severity, side, behind))
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
