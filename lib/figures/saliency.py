@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from lib.figures import DOUBLE, READINGS, SINGLE, grid, width_axis
 from lib.figures.pruning import CONTROLS
 from lib.figures.subject import show_image
+from lib.latex import formatted
 from lib.measures import PIXELS
-from lib.report import formatted
 from lib.statistics import FEWEST, summary
 
 COLUMNS = {
