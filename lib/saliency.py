@@ -150,7 +150,7 @@ def matched(confidence: Tensor, wanted: Tensor, among: Tensor) -> Tensor:
     """For each row of `wanted` the row of `among` nearest in confidence, the first of equals.
 
     confidence: (rows,), such as the absolute logit. wanted, among: rows, int64; one of `among` may
-    serve several times (matching with replacement, Rubin 1973). Empty where either is.
+    serve several times. Empty where either is.
     """
     if not len(among):
         return among
