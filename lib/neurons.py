@@ -2,9 +2,11 @@
 
 import numpy as np
 import torch
+from scipy.stats import entropy
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
+from sklearn.metrics.cluster import expected_mutual_information
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -12,7 +14,9 @@ from torch import Tensor
 
 from lib.errors import UserError
 from lib.population import Population
+from lib.pruning.masking import by_width
 from lib.tasks import Rows
+from lib.training import logistic_loss
 
 
 def dead(hidden: Tensor) -> Tensor:
@@ -25,6 +29,12 @@ def count_by_network(networks: Population, units: Tensor) -> Tensor:
     return torch.zeros(len(networks), dtype=torch.int64).index_add_(
         0, networks.owner.cpu(), units.cpu().long()
     )
+
+
+def mean_by_network(networks: Population, values: Tensor) -> Tensor:
+    """The mean of some values, (units,), over the units of each network: (networks,)."""
+    means = values.new_zeros(len(networks))
+    return means.scatter_reduce_(0, networks.owner, values, "mean", include_self=False)
 
 
 def embed(hidden: Tensor) -> np.ndarray:
@@ -83,3 +93,61 @@ def probe(networks: Population, fit: Rows, scored: Rows) -> Tensor:
                 for units in map(networks.units_of, range(len(networks)))
             ]
         )
+
+
+def ablation(networks: Population, rows: Rows) -> Tensor:
+    """By how much the mean logistic loss rises as each unit alone is set to 0: float64 (units,).
+
+    In closed form, all units of all networks at once: without a unit, a logit is less what that
+    unit adds to it. Negative where the network does better without (Morcos et al. 2018).
+    """
+    hidden = networks.hidden(rows.images)
+    logits = networks.read(hidden).double()
+    without = logits[networks.owner] - (hidden * networks.weight2).T
+    before, after = (logistic_loss(each, rows.labels.double()) for each in (logits, without))
+    return after - before[networks.owner]
+
+
+def top_quarter(networks: Population, rises: Tensor) -> Tensor:
+    """The share of a network's rise in loss that its top quarter of units carries: (networks,).
+
+    rises: (units,), as of `ablation`; one below 0 counts as 0. A quarter of a width is rounded up,
+    so that of 2 units it is one. NaN where no unit's absence raises the loss.
+    """
+    shares = rises.new_empty(len(networks))
+    for units in by_width(networks):
+        of_width = rises[units].clamp(min=0)
+        top = of_width.topk(-(-units.shape[1] // 4), dim=1).values
+        shares[networks.owner[units[:, 0]]] = top.sum(1) / of_width.sum(1)
+    return shares
+
+
+BINS = 8
+"""Into how many bins of equally many rows a unit's activation is cut."""
+
+
+def binned(hidden: Tensor, labels: Tensor) -> np.ndarray:
+    """How many rows of either class have an activation in each bin: int64 (units, BINS, 2).
+
+    From activations (rows, units), between whose quantiles a bin lies. Where many are equal, as
+    those of a unit that is often 0, they share a bin, and others are empty.
+    """
+    classes = torch.stack([1 - labels, labels], dim=1)
+    edges = torch.quantile(hidden, torch.linspace(0, 1, BINS + 1)[1:-1], dim=0)
+    above = torch.stack([(hidden > edge).to(classes).T @ classes for edge in edges], dim=1)
+    every = classes.sum(0).expand(len(above), 1, 2)
+    ends = torch.cat([every, above, torch.zeros_like(every)], dim=1)
+    return -np.diff(ends.numpy(), axis=1).round().astype(np.int64)
+
+
+def information(hidden: Tensor, labels: Tensor) -> Tensor:
+    """The mutual information of each unit's binned activation with the label, in bits: (units,).
+
+    Less what it would be on average over all permutations of the labels, which is known exactly
+    (Vinh, Epps & Bailey 2010): about 0, on either side of it, for a unit that has none.
+    """
+    counts = binned(hidden, labels)
+    by_bin, by_class = (entropy(counts.sum(axis), base=2, axis=1) for axis in (2, 1))
+    told = by_bin + by_class - entropy(counts.reshape(len(counts), -1), base=2, axis=1)
+    by_chance = [expected_mutual_information(each[each.any(1)], each.sum()) for each in counts]
+    return torch.from_numpy(told - np.array(by_chance) / np.log(2))

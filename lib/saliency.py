@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lib.datasets import SIDE
 from lib.population import Population
+from lib.tasks import Rows, by_digit
 
 STEP = 0.1
 """The published finite difference's step, in units of a pixel's range."""
@@ -117,3 +118,40 @@ def top_share(values: Tensor, count: int) -> Tensor:
 
 AGREEMENT = {"spearman": spearman, "ssim": ssim, "top_decile": top_decile_overlap}
 """The ways to compare two maps, by the name of their column."""
+
+
+def mass(maps: Tensor, weights: Tensor) -> Tensor:
+    """The share of a map's sum that lies on some pixels, (networks, rows); NaN for a map of zeros.
+
+    maps: >= 0, (networks, rows, pixels). weights: bool, or a number from 0 to 1 where a pixel
+    belongs in part, (pixels,) or (rows, pixels).
+    """
+    return (maps * weights).sum(-1) / maps.sum(-1)
+
+
+def concentration(maps: Tensor, pixels: Tensor) -> Tensor:
+    """The share of a map's sum on some pixels over their share of its area, (networks, rows).
+
+    pixels: bool (rows, pixels). 1 for a map that is the same everywhere, NaN for a map of zeros.
+    """
+    return mass(maps, pixels) / pixels.to(maps.dtype).mean(-1)
+
+
+def discriminating(rows: Rows) -> Tensor:
+    """The tenth of all pixels at which the means of the two digits differ most: (pixels,).
+
+    1 for such a pixel, 0 for others, a fraction for ties at the edge (`top_share`).
+    """
+    low, high = (images.mean(0) for images in by_digit(rows))
+    return top_share((high - low).abs(), len(low) // 10)
+
+
+def matched(confidence: Tensor, wanted: Tensor, among: Tensor) -> Tensor:
+    """For each row of `wanted` the row of `among` nearest in confidence, the first of equals.
+
+    confidence: (rows,), such as the absolute logit. wanted, among: rows, int64; one of `among` may
+    serve several times. Empty where either is.
+    """
+    if not len(among):
+        return among
+    return among[(confidence[wanted, None] - confidence[among]).abs().argmin(1)]

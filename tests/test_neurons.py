@@ -2,17 +2,30 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mutual_info_score
 from test_population import SEEDS, WIDTHS, drawn
 from torch import Tensor, nn
 
 from lib import pruning
-from lib.neurons import cka, count_by_network, dead, probe, similarity
-from lib.population import Population, stack
+from lib.neurons import (
+    ablation,
+    binned,
+    cka,
+    count_by_network,
+    dead,
+    information,
+    mean_by_network,
+    probe,
+    similarity,
+    top_quarter,
+)
+from lib.population import Population, owners, stack
 from lib.tasks import Rows
 
 
@@ -145,3 +158,101 @@ def test_a_probe_of_a_layer_that_does_not_vary_tells_the_commoner_class():
     networks.weight1.zero_()
     share = float(fit.labels.mean())
     assert float(probe(networks, fit, fit)[0]) == pytest.approx(max(share, 1 - share))
+
+
+@given(WIDTHS, SEEDS)
+def test_ablation_is_the_rise_in_loss_of_the_network_with_the_unit_cut_out(widths, seed):
+    networks, rows = drawn(widths, seed), labelled(40, seed)
+    found, loss = ablation(networks, rows), nn.BCEWithLogitsLoss()
+    for unit, owner in enumerate(networks.owner.tolist()):
+        model = networks.sequential(owner).double()
+        with torch.no_grad():
+            before = loss(model(rows.images.double())[:, 0], rows.labels.double())
+            model[2].weight[0, unit - networks.units_of(owner).start] = 0
+            after = loss(model(rows.images.double())[:, 0], rows.labels.double())
+        assert float(found[unit]) == pytest.approx(float(after - before), abs=1e-4)
+
+
+def test_a_unit_that_adds_nothing_carries_exactly_nothing():
+    networks = drawn([5])
+    networks.weight2[1] = 0
+    networks.bias1[3] = -1000
+    assert ablation(networks, labelled(40, 0))[[1, 3]].tolist() == [0, 0]
+
+
+def test_the_top_quarter_is_rounded_up_and_what_does_no_harm_counts_as_nothing():
+    networks = drawn([4, 2, 5, 3])
+    rises = torch.tensor([1.0, 2, 4, 1, 3, -9, 1, 1, 1, 1, 1, -1, 0, -2])
+    assert top_quarter(networks, rises).tolist() == pytest.approx(
+        [0.5, 1.0, 0.4, math.nan], nan_ok=True
+    )
+
+
+@given(WIDTHS, SEEDS)
+def test_the_top_quarter_carries_at_least_its_even_share(widths, seed):
+    networks = drawn(widths, seed)
+    found = top_quarter(networks, torch.rand(sum(widths)).double())
+    for share, width in zip(found.tolist(), widths, strict=True):
+        assert -(-width // 4) / width - 1e-9 <= share <= 1 + 1e-9
+
+
+def test_a_mean_by_network_is_that_of_its_units():
+    networks = drawn([2, 1, 3])
+    values = torch.tensor([1.0, 3, 5, 0, 1, 5])
+    assert networks.owner.equal(owners([2, 1, 3]))
+    assert mean_by_network(networks, values).tolist() == [2, 5, 2]
+
+
+ROWS = 400
+
+
+def told(*units: Tensor) -> list[float]:
+    """The information of these units about a label that is 1 in every second row."""
+    labels = (torch.arange(ROWS) % 2).float()
+    return information(torch.stack(units, dim=1), labels).tolist()
+
+
+def test_a_unit_that_knows_the_label_tells_a_bit_and_one_that_does_not_vary_nothing():
+    labels = (torch.arange(ROWS) % 2).float()
+    knows, graded = labels * 3, labels * 3 + torch.arange(ROWS) / ROWS
+    found = told(knows, graded, torch.zeros(ROWS), torch.ones(ROWS))
+    assert found[0] == pytest.approx(1, abs=0.01)
+    assert found[1] == pytest.approx(1, abs=0.02)
+    assert found[2:] == pytest.approx([0, 0])
+
+
+def test_a_unit_that_errs_in_a_tenth_of_rows_tells_what_a_noisy_channel_does():
+    labels = (torch.arange(ROWS) % 2).float()
+    flipped = torch.where(torch.arange(ROWS) % 20 < 2, 1 - labels, labels)
+    lost = -(0.1 * math.log2(0.1) + 0.9 * math.log2(0.9))
+    assert told(flipped)[0] == pytest.approx(1 - lost, abs=0.005)
+
+
+def test_units_that_know_nothing_tell_nothing_on_average():
+    found = told(*torch.rand(300, ROWS, generator=torch.Generator().manual_seed(0)).relu())
+    assert abs(np.mean(found)) < 3 * np.std(found) / 300**0.5
+    assert min(found) < 0 < max(found)
+
+
+def test_what_chance_gives_is_the_mean_over_shuffled_labels():
+    g = torch.Generator().manual_seed(0)
+    labels = (torch.rand(60, generator=g) < 0.3).float()
+    unit = (torch.rand(60, generator=g) - 0.3 + 0.3 * labels).relu()
+    bins = np.searchsorted(np.quantile(unit.numpy(), np.linspace(0, 1, 9)[1:-1]), unit.numpy())
+    bits = [
+        mutual_info_score(bins, labels[torch.randperm(60, generator=g)]) / math.log(2)
+        for _ in range(1000)
+    ]
+    corrected = mutual_info_score(bins, labels) / math.log(2) - np.mean(bits)
+    found = float(information(unit[:, None], labels)[0])
+    assert found == pytest.approx(corrected, abs=4 * np.std(bits) / 1000**0.5)
+
+
+@given(WIDTHS, SEEDS)
+def test_every_row_is_in_one_bin_and_bins_are_even_where_no_two_are_equal(widths, seed):
+    rows, networks = labelled(80, seed), drawn(widths, seed)
+    counts = binned(networks.hidden(rows.images), rows.labels)
+    assert (counts >= 0).all()
+    assert (counts.sum(1) == [int((1 - rows.labels).sum()), int(rows.labels.sum())]).all()
+    even = binned(torch.rand(80, 3), rows.labels)
+    assert (even.sum(2) == 10).all()

@@ -31,9 +31,12 @@ COLUMNS = {
     ],
     "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1"],
     "05_saliency/agreement": IDENTITY,
+    "05_saliency/strokes": IDENTITY,
+    "05_saliency/attention": IDENTITY,
+    "05_saliency/ablation": IDENTITY,
     "01_tasks/difficulty": ["dataset", "task"],
 }
-SCORES = re.compile(r"f1|auc|sparsity|top_decile")
+SCORES = re.compile(r"f1|auc|sparsity|top_decile|top_quarter|share")
 
 
 def table(name: str) -> pd.DataFrame:

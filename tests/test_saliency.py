@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from test_population import drawn
 
-from lib import saliency
+from lib import measures, saliency, study
+from lib.tasks import Rows
 
 WIDTHS = st.lists(st.integers(1, 12), min_size=1, max_size=3)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -143,3 +144,113 @@ def test_agreement_does_not_depend_on_how_strong_a_map_is(seed, factor):
         torch.testing.assert_close(
             compare(one * factor, two, LIT), compare(one, two, LIT), rtol=0, atol=1e-3
         )
+
+
+@given(SEEDS)
+def test_concentration_is_the_share_of_mass_over_the_share_of_area_image_by_image(seed):
+    found, ink = maps(seed), images(3, seed + 1) > 0.7
+    by_row = saliency.concentration(found, ink)
+    for network, row in np.ndindex(2, 3):
+        inside = [float(v) for v, lit in zip(found[network, row], ink[row], strict=True) if lit]
+        expected = sum(inside) / float(found[network, row].sum()) / (len(inside) / 784)
+        assert float(by_row[network, row]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_even_map_concentrates_nowhere_and_a_map_of_zeros_has_no_place():
+    ink = images(3) > 0.7
+    even = saliency.concentration(torch.full((2, 3, 784), 0.3), ink)
+    torch.testing.assert_close(even, torch.ones(2, 3))
+    assert saliency.concentration(torch.zeros(2, 3, 784), ink).isnan().all()
+
+
+def test_the_discriminating_tenth_is_where_the_mean_digits_differ_either_way():
+    rows = Rows(torch.zeros(40, 784), (torch.arange(40) % 2).float())
+    rows.images[1::2, 100:139] = 0.5
+    rows.images[0::2, 300:339] = 0.4
+    rows.images[:, 500:] = 1
+    found = saliency.discriminating(rows)
+    assert found.nonzero().flatten().tolist() == [*range(100, 139), *range(300, 339)]
+    assert len(found) // 10 == int(found.sum()) == 78
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=30), st.data())
+def test_a_row_is_matched_with_the_nearest_in_confidence(values, data):
+    confidence = torch.tensor(values).float()
+    cut = data.draw(st.integers(1, len(values) - 1))
+    wanted, among = torch.arange(cut), torch.arange(cut, len(values))
+    found = saliency.matched(confidence, wanted, among)
+    for row, other in zip(wanted.tolist(), found.tolist(), strict=True):
+        nearest = min(range(cut, len(values)), key=lambda k: abs(values[k] - values[row]))
+        assert other == nearest
+
+
+def test_where_a_side_has_no_row_none_is_matched():
+    confidence, rows, none = torch.rand(5), torch.arange(5), torch.arange(0)
+    assert len(saliency.matched(confidence, none, rows)) == 0
+    assert len(saliency.matched(confidence, rows, none)) == 0
+
+
+def shards(seeds: list[int]) -> list[study.Shard]:
+    """Networks of a few epochs on made-up digits."""
+    return study.shards("MNIST", ["4-9"], {"described": seeds}, [3, 8], limit=200, epochs=20)
+
+
+def test_attention_compares_every_wrong_row_with_a_right_one_as_confident(digits):
+    [shard] = shards([0])
+    study.train([shard])
+    run = study.load_shard(shard)
+    found = measures.attention(run).query("method == 'finite_difference'")
+    logits = run.networks.logits(shard.scored.images)
+    wrong = (logits >= 0) != shard.scored.labels.bool()
+    weights = saliency.discriminating(shard.split.train)
+    for network, rows in found.groupby("network"):
+        rows = rows.set_index("outcome")
+        assert rows.n.tolist() == [int(wrong[network].sum())] * 2
+        confidence, share = [], []
+        for row in wrong[network].nonzero().flatten().tolist():
+            gap = (logits[network].abs() - logits[network, row].abs()).abs()
+            nearest = int(gap.masked_fill(wrong[network], torch.inf).argmin())
+            confidence.append(float(logits[network, nearest].abs()))
+            one = run.networks.network(network)
+            map_ = saliency.finite_difference(one, shard.scored.images[nearest : nearest + 1])
+            share.append(float((map_ * weights).sum() / map_.sum()))
+        assert rows.confidence["right"] == pytest.approx(np.mean(confidence), rel=1e-3)
+        assert rows.share["right"] == pytest.approx(np.nanmean(share), rel=1e-3)
+
+
+def test_a_network_without_a_wrong_row_has_no_share(digits):
+    [shard] = shards([0])
+    study.train([shard])
+    run = study.load_shard(shard)
+    answers = run.networks.logits(shard.scored.images) >= 0
+    run.shard.scored.labels.copy_(answers[1])
+    found = measures.attention(run).query("network == 1")
+    assert found.n.tolist() == [0] * 4
+    assert found[["share", "confidence"]].isna().all(axis=None)
+
+
+def test_before_training_strokes_are_those_of_untrained_networks(digits):
+    [shard] = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], limit=200, epochs=0)
+    study.train([shard])
+    found = measures.strokes(study.load_shard(shard), rows=10).set_index(["version", "network"])
+    columns = ["ratio", "ratio_inside", "n"]
+    assert found.loc["trained", columns].equals(found.loc["untrained", columns])
+    assert found.ratio.notna().all()
+
+
+def test_the_ceiling_compares_each_network_with_that_of_the_next_seed(digits):
+    both = shards([0, 1])
+    options = {"sparsity": 0.5, "rows": 20, "seeds": {"described": [0, 1]}}
+    found = study.table(both, measures.agreement, **options)
+    found = found.query("comparison == 'seeds' and method == 'gradient' and width == 8")
+    assert found.seed.tolist() == [0, 1]
+    one, two = (study.load_shard(shard).networks.network(1) for shard in both)
+    rows = both[0].scored.take(torch.arange(20))
+    right = (one.logits(rows.images)[0] >= 0) == rows.labels.bool()
+    pictures = rows.images[right]
+    maps_of = saliency.METHODS["gradient"]
+    lit = both[0].split.lit
+    expected = saliency.spearman(maps_of(one, pictures), maps_of(two, pictures), lit).mean()
+    assert found.spearman.iloc[0] == pytest.approx(float(expected), abs=1e-6)
+    alone = study.table(both[:1], measures.agreement, **options | {"seeds": {"described": [0]}})
+    assert "seeds" not in set(alone.comparison)

@@ -7,6 +7,8 @@ map), comparison ("magnitude"; "random" masks of the same count; "seeds", the ne
 seed), reading, sparsity, spearman (mean over rows rightly classified), n (of these rows).
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from lib.claims.rules import (
@@ -19,6 +21,7 @@ from lib.claims.rules import (
     passes,
     select,
 )
+from lib.statistics import Difference
 from lib.tasks import PUBLISHED_ORDER
 
 WIDTH = 48
@@ -35,18 +38,22 @@ def strokes(strokes: pd.DataFrame, protocol: str) -> Finding:
     ("trained", "untrained": the same network's initial weights), ratio (the share of a map's mass
     on an image's lit pixels over their share of its area).
     """
-    rows = select(
-        strokes,
-        protocol=protocol,
-        task=PUBLISHED_ORDER,
-        width=WIDTH,
-        method=MAP,
-        version=("trained", "untrained"),
-    )
-    ratios = rows.set_index(["version", "task", "seed"]).ratio
-    trained, untrained = ratios["trained"], ratios["untrained"]
-    parts = {task: difference(trained[task], untrained[task]) for task in PUBLISHED_ORDER}
-    return every(parts, protocol)
+    sides = {"version": ("trained", "untrained")}
+    return every(differences(strokes, protocol, PUBLISHED_ORDER, sides, "ratio"), protocol)
+
+
+def differences(
+    table: pd.DataFrame,
+    protocol: str,
+    tasks: Sequence[str],
+    sides: dict[str, tuple[str, str]],
+    value: str,
+) -> dict[str, Difference]:
+    """Of each task, by how much a value is larger on the first of two sides of a column."""
+    rows = select(table, protocol=protocol, task=tasks, width=WIDTH, method=MAP, **sides)
+    [(column, (one, other))] = sides.items()
+    values = rows.set_index([column, "task", "seed"])[value]
+    return {task: difference(values[one][task], values[other][task]) for task in tasks}
 
 
 def preserved(agreement: pd.DataFrame, protocol: str, reading: str) -> Finding:
@@ -106,17 +113,8 @@ def failure(attention: pd.DataFrame, protocol: str) -> Finding:
     ("right", "wrong", matched by confidence), share (of the map's mass on the top tenth of the
     pixels by the difference of the class means; NaN where a network has no such row).
     """
-    rows = select(
-        attention,
-        protocol=protocol,
-        task=HARDER,
-        width=WIDTH,
-        method=MAP,
-        outcome=("right", "wrong"),
-    )
-    shares = rows.set_index(["outcome", "task", "seed"]).share
-    parts = {task: difference(shares["right"][task], shares["wrong"][task]) for task in HARDER}
-    return every(parts, protocol)
+    sides = {"outcome": ("right", "wrong")}
+    return every(differences(attention, protocol, HARDER, sides, "share"), protocol)
 
 
 CRITICAL = 0.5

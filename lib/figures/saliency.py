@@ -1,6 +1,7 @@
 """Pictures of notebook 05: saliency maps, and how well dense and pruned ones agree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,8 +11,8 @@ from matplotlib.figure import Figure
 from lib.figures import DOUBLE, READINGS, SINGLE, grid, width_axis
 from lib.figures.pruning import CONTROLS
 from lib.figures.subject import show_image
+from lib.latex import formatted
 from lib.measures import PIXELS
-from lib.report import formatted
 from lib.statistics import FEWEST, summary
 
 COLUMNS = {
@@ -69,6 +70,7 @@ AGAINST = {
     "as_coded": ("as coded", *READINGS["as_coded"]),
     "as_described": ("as described", *READINGS["as_described"]),
     "random": ("random masks", *CONTROLS["random, by layer"]),
+    "seeds": ("another seed", "#0072B2", "D", "--"),
 }
 """What a dense map is compared with: label, colour, marker and line."""
 
@@ -93,35 +95,32 @@ def agreement(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
         for ax, (measure, title) in zip(row, MEASURES.items(), strict=True):
             for shift, (against, (label, colour, marker, _)) in enumerate(AGAINST.items()):
                 here = of_method[of_method.against == against]
-                means = summary(here, ["protocol"], measure)
-                place = {name: at + 0.25 * (shift - 1) for at, name in enumerate(protocols)}
-                ax.plot(
-                    here.protocol.map(place) + 0.07,
-                    here[measure],
-                    marker,
-                    ms=2,
-                    mew=0.4,
-                    alpha=0.35,
-                    color=colour,
-                )
-                ends = [means["mean"] - means.low, means.high - means["mean"]]
-                ax.errorbar(
-                    means.protocol.map(place),
-                    means["mean"],
-                    ends,
-                    fmt=marker,
-                    ms=4,
-                    mew=1,
-                    color=colour,
-                    elinewidth=0.8,
-                    label=label,
-                )
+                place = {name: at + 0.2 * (shift - 1.5) for at, name in enumerate(protocols)}
+                marks(ax, here, "protocol", measure, place, marker, color=colour, label=label)
             ax.set_xticks(range(len(protocols)), protocols)
             ax.set_title(title if method == next(iter(METHODS)) else "")
             floor_line(ax, measure)
         row[0].set_ylabel(f"{kind}:\nagreement with dense")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
+
+
+def marks(
+    ax: Axes,
+    table: pd.DataFrame,
+    by: str,
+    value: str,
+    place: Mapping[str, float],
+    marker: str,
+    **style: Any,
+) -> None:
+    """Means with 95 % intervals over seeds, by a column, at its `place`; seeds as faint points."""
+    means = summary(table, [by], value)
+    points: dict[str, Any] = {"ms": 2, "mew": 0.4, "alpha": 0.35, "color": style["color"]}
+    ax.plot(table[by].map(place) + 0.09, table[value], marker, **points)
+    ends = [means["mean"] - means.low, means.high - means["mean"]]
+    size: dict[str, Any] = {"ms": 4, "mew": 1, "elinewidth": 0.8}
+    ax.errorbar(means[by].map(place), means["mean"], ends, fmt=marker, **size, **style)
 
 
 def floor_line(ax: Axes, measure: str) -> None:
@@ -156,7 +155,7 @@ def agreement_by_width(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
     for top, bottom, protocol in zip(axes[0], axes[-1], protocols, strict=True):
         top.set_title(protocol)
         width_axis(bottom, sorted(table.width.unique()))
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -182,3 +181,79 @@ def with_interval(mean: float, low: float, high: float) -> str:
     """A mean to two places with its interval in brackets, where there is one."""
     ends = "" if low != low else f" [{formatted(low, '.2f')}, {formatted(high, '.2f')}]"
     return formatted(mean, ".2f") + ends
+
+
+SIDES = {
+    "ratio": {
+        "trained": ("trained", "#D55E00", "^"),
+        "untrained": ("untrained", "#555555", "o"),
+    },
+    "share": {
+        "right": ("right rows", "#0072B2", "s"),
+        "wrong": ("wrong rows, as confident", "#CC79A7", "v"),
+    },
+}
+"""What is compared in `places`, by its value: label, colour and marker; the second is hollow."""
+
+EVEN = {"ratio": 1.0, "share": 0.1}
+"""What a map has that is the same everywhere."""
+
+PLACES = {
+    "ratio": "mass on lit pixels\nover their area",
+    "share": "mass on most\ndiscriminating tenth",
+}
+
+
+def places(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
+    """Where maps lie, by pair: on strokes (top), and on discriminating pixels (bottom).
+
+    table: columns protocol, task, seed, side (a name in `SIDES`), ratio and share, one of the two
+    NaN, of one width and kind of map. A column a protocol; the grey line is an even map.
+    """
+    tasks = list(dict.fromkeys(table.task))
+    figure, axes = grid(len(SIDES), len(protocols), DOUBLE, 2.9, sharex=True, sharey="row")
+    for row, (value, sides) in zip(axes, SIDES.items(), strict=True):
+        for ax, protocol in zip(row, protocols, strict=True):
+            of_protocol = table[table.protocol == protocol]
+            for side, (label, colour, marker) in sides.items():
+                hollow = side == list(sides)[1]
+                at = {task: place + 0.3 * hollow - 0.15 for place, task in enumerate(tasks)}
+                here = of_protocol[(of_protocol.side == side) & of_protocol[value].notna()]
+                fill = {"mfc": "white"} if hollow else {}
+                marks(ax, here, "task", value, at, marker, color=colour, label=label, **fill)
+            ax.axhline(EVEN[value], color="0.6", lw=0.5, zorder=0)
+        row[0].set_ylabel(PLACES[value])
+        row[0].set_xticks(range(len(tasks)), tasks)
+    for ax, protocol in zip(axes[0], protocols, strict=True):
+        ax.set_title(protocol)
+    keys = [axes[k][0].get_legend_handles_labels() for k in range(len(SIDES))]
+    handles, labels = ([*first, *second] for first, second in zip(*keys, strict=True))
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    return figure
+
+
+VERSIONS = {"dense": ("dense", "#0072B2", "D", "-"), **{n: AGAINST[n] for n in READINGS}}
+"""The versions of a network: label, colour, marker and line."""
+
+
+def ablation(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
+    """What the top quarter of units carries, by width: a column a protocol, a line a version.
+
+    table: columns protocol, width, seed, version, top_quarter: a mean over pairs for each seed.
+    Lines are means over seeds, bands 95 % intervals. The grey line is the bound of the claim.
+    """
+    figure, [axes] = grid(1, len(protocols), DOUBLE, 1.9, sharey=True)
+    for ax, protocol in zip(axes, protocols, strict=True):
+        of_protocol = table[table.protocol == protocol]
+        for version, (label, colour, marker, line) in VERSIONS.items():
+            here = of_protocol[of_protocol.version == version]
+            means = summary(here, ["width"], "top_quarter")
+            style = {"color": colour, "marker": marker, "ls": line, "label": label}
+            ax.plot(means.width, means["mean"], **style)
+            ax.fill_between(means.width, means.low, means.high, color=colour, alpha=0.2, lw=0)
+        ax.axhline(0.5, color="0.6", lw=0.5, zorder=0)
+        ax.set(title=protocol, ylim=(0, 1.05))
+        width_axis(ax, sorted(table.width.unique()))
+    axes[0].set_ylabel("share of the rise in loss\nthat the top quarter carries")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure

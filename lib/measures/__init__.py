@@ -7,7 +7,8 @@ Scores are taken on the rows that the protocol names: the held-out 20 % or the o
 from lib.measures.base import PIXELS
 from lib.measures.capacity import capacity, curves
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
-from lib.measures.maps import agreement, saliency_maps
+from lib.measures.maps import agreement, attention, saliency_maps, strokes
+from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
     change,
@@ -21,7 +22,9 @@ from lib.measures.pruned import (
 
 __all__ = [
     "PIXELS",
+    "ablation",
     "agreement",
+    "attention",
     "capacity",
     "change",
     "clusters",
@@ -37,5 +40,6 @@ __all__ = [
     "pruning_changes",
     "removed",
     "saliency_maps",
+    "strokes",
     "width_differences",
 ]

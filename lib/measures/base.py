@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import pruning, seeds
+from lib import protocols, pruning, seeds
 from lib.datasets import SIDE
 from lib.neurons import count_by_network, dead
 from lib.population import Population
@@ -57,6 +57,14 @@ def versions(networks: Population, sparsity: float) -> dict[str, Population]:
         reading: pruning.prune(networks, sparsity, reading)
         for reading in ("as_coded", "as_described")
     }
+
+
+def untrained(run: Run) -> Population:
+    """The networks of a run as they were before training."""
+    shard = run.shard
+    return protocols.initial(
+        shard.protocol, shard.dataset, shard.task, list(shard.widths), shard.seed
+    )
 
 
 PIXELS = [f"pixel_{place}" for place in range(SIDE**2)]
