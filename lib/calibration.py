@@ -190,8 +190,9 @@ def beside(networks: pd.DataFrame) -> pd.DataFrame:
     A published change is added to the mean accuracy of our dense networks.
     """
     theirs = published.read("lenet_300_100").rename(columns={"source": "regime"})
-    changed = networks[networks["round"] == 0].accuracy.mean() + theirs.pop("accuracy_change")
-    return theirs.assign(accuracy=theirs.accuracy.fillna(changed))
+    changed = networks[networks["round"] == 0].accuracy.mean() + theirs.accuracy_change
+    theirs["accuracy"] = theirs.accuracy.fillna(changed)
+    return theirs[["regime", "remaining", "accuracy"]]
 
 
 def plotted(networks: pd.DataFrame) -> pd.DataFrame:
@@ -212,11 +213,11 @@ def first_within(shares: pd.Series, share: float) -> int:
     return int(within[0] if len(within) else shares.index[-1])
 
 
-def numbers(report: Report, networks: pd.DataFrame) -> None:
+def numbers(report: Report, networks: pd.DataFrame, values: Mapping[str, Any]) -> None:
     """Give the paper its numbers: accuracies, and changes from the dense network of the same seed.
 
-    "asked" is the first round that leaves at most `ASKED` of the weights; other rounds are named by
-    the share at which something was published.
+    "asked" is the first round that leaves at most `ASKED` of the weights. Beside each published
+    value stands the round that leaves nearest to as many weights. values: the parameters.
     """
     by_seed = networks.pivot(index="seed", columns=["regime", "round"], values="accuracy")
     shares = networks[networks.regime == "rewound"].groupby("round").remaining.first()
@@ -226,6 +227,8 @@ def numbers(report: Report, networks: pd.DataFrame) -> None:
         """The mean over seeds, with its interval."""
         report.number(f"calibration.{name}", values.mean(), interval(values), len(values), ".4f")
 
+    for name in ("epochs", "batch", "held_out", "learning_rate"):
+        report.number(f"calibration.{name}", values[name], form="g")
     report.number("calibration.asked", ASKED, form="g")
     report.number("calibration.floor", FLOOR, form="g")
     give("accuracy.dense", undamaged)
@@ -235,12 +238,11 @@ def numbers(report: Report, networks: pd.DataFrame) -> None:
         if (regime, asked) in by_seed:
             give(f"accuracy.{regime}.asked", by_seed[regime, asked])
     for _, theirs in published.read("lenet_300_100").iterrows():
-        step, name = nearest(shares, theirs.remaining), f"{theirs.remaining:g}"
-        report.number(f"calibration.remaining.{name}", shares[step])
-        give(f"change.{name}", by_seed["rewound", step] - undamaged)
-        for column in ("accuracy", "accuracy_change"):
-            if pd.notna(theirs[column]):
-                report.number(f"calibration.published.{column}.{name}", theirs[column], form="g")
+        for column in ("remaining", "accuracy", "accuracy_change"):
+            report.number(f"calibration.{theirs['name']}.{column}", theirs[column], form="g")
+        step = nearest(shares, theirs.remaining)
+        report.number(f"calibration.remaining.{theirs['name']}", shares[step])
+        give(f"change.{theirs['name']}", by_seed["rewound", step] - undamaged)
     means = by_seed["rewound"].mean()
     report.number("calibration.matched", shares[means >= means[0]].min())
 
@@ -256,7 +258,7 @@ def main(arguments: list[str]) -> int:
         figures.use_style()
         report = Report("calibration", values)
         report.figure(by_remaining(plotted(networks), ASKED, FLOOR), "lenet", plotted(networks))
-        numbers(report, networks)
+        numbers(report, networks, values)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
