@@ -1,6 +1,9 @@
 """The calibration prunes LeNet-300-100 by our ranks, rewinds it, and does so the same again."""
 
+import os
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pandas as pd
@@ -120,6 +123,33 @@ def test_what_was_trained_is_found_again_and_a_further_round_goes_on_from_there(
     pd.testing.assert_frame_equal(longer[longer["round"] < 2].reset_index(drop=True), short)
     list(calibration.rewound(replace(TINY, learning_rate=0.002), 0, [0]))
     assert len(trained) == 3
+
+
+SENTENCE = r"""\documentclass{article}\usepackage{results}\begin{document}\noindent
+They \ifatleast{accuracy}{floor}{reach}{miss} it. So \ifatleast{nothing}{floor}{is}{was} it.
+\end{document}"""
+
+
+@pytest.mark.tex
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize(
+    ("accuracy", "says"), [("0.9799", "miss"), ("0.9800", "reach"), ("1.0000", "reach")]
+)
+def test_a_sentence_of_the_paper_follows_the_number(tmp_path, accuracy, says):
+    (tmp_path / "generated").mkdir()
+    given = {"accuracy": accuracy, "floor": "0.98"}
+    numbers = "".join(
+        f"\\defresult{{{name}}}{{{value}}}{{}}{{}}{{}}\n" for name, value in given.items()
+    )
+    (tmp_path / "generated" / "calibration.tex").write_text(numbers)
+    (tmp_path / "sentence.tex").write_text(SENTENCE)
+    environment = os.environ | {"TEXINPUTS": f".:{ROOT / 'paper'}:"}
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "sentence.tex"]
+    made = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout
+    read = subprocess.run(["pdftotext", "sentence.pdf", "-"], cwd=tmp_path, capture_output=True)
+    assert " ".join(read.stdout.decode().split()).startswith(f"They {says} it. So n/a it.")
 
 
 @pytest.fixture
