@@ -239,7 +239,8 @@ def numbers(report: Report, networks: pd.DataFrame, values: Mapping[str, Any]) -
             give(f"accuracy.{regime}.asked", by_seed[regime, asked])
     for _, theirs in published.read("lenet_300_100").iterrows():
         for column in ("remaining", "accuracy", "accuracy_change"):
-            report.number(f"calibration.{theirs['name']}.{column}", theirs[column], form="g")
+            if pd.notna(theirs[column]):
+                report.number(f"calibration.{theirs['name']}.{column}", theirs[column], form="g")
         step = nearest(shares, theirs.remaining)
         report.number(f"calibration.remaining.{theirs['name']}", shares[step])
         give(f"change.{theirs['name']}", by_seed["rewound", step] - undamaged)
