@@ -54,8 +54,8 @@ export FORCE_SOURCE_DATE := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help paper smoke plan pdf verify expected again test check tex lock stored bench \
-    cache clean-cache clean FORCE
+.PHONY: help paper smoke plan calibration pdf verify expected again test check tex lock stored \
+    bench cache clean-cache clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ smoke: ## the same with the smallest parameters
 
 plan: $(VENV)/.installed ## count and time what PROFILE would train, and train nothing
 	@$(PY) -m lib.plan $(PARAMS) $(if $(DATASET)$(DATASETS),--datasets $(or $(DATASET),$(DATASETS)))
+
+calibration: $(VENV)/.installed ## prune LeNet-300-100 as the literature does, to check the pruner
+	@$(PY) -m lib.calibration params/calibration
 
 pdf: tex ## write the PDF from the results that are there
 	@mkdir -p $(BUILD)/paper

@@ -145,14 +145,14 @@ def defaults(notebook: str) -> dict[str, Any]:
     return {s.targets[0].id: ast.literal_eval(s.value) for s in assignments}  # type: ignore[attr-defined]
 
 
-def check(values: Mapping[str, Any], where: str) -> None:
+def check(values: Mapping[str, Any], where: str, types: Mapping[str, Any] = TYPES) -> None:
     """Hold values against the types of their names.
 
     Raises `UserError`, naming `where` they stand, the key, the value, and what is allowed.
     """
     for key, value in values.items():
         try:
-            TypeAdapter(TYPES[key]).validate_python(value)
+            TypeAdapter(types[key]).validate_python(value)
         except ValidationError as error:
             first = error.errors()[0]
             place = "".join(f"[{step!r}]" for step in first["loc"] if is_place(step, value))
@@ -231,7 +231,7 @@ def relative(path: Path) -> Path:
 def check_profile(folder: Path) -> None:
     """Check every file of a profile against the notebooks; raises `UserError`."""
     if not folder.is_dir():
-        profiles = sorted(p.name for p in (ROOT / "params").iterdir() if p.is_dir())
+        profiles = sorted(path.parent.name for path in (ROOT / "params").glob("*/common.yaml"))
         raise unknown("profile", folder.name, profiles)
     files = {"common": read_yaml(folder / "common.yaml")}
     files |= {notebook: read_yaml(folder / f"{notebook}.yaml") for notebook in NOTEBOOKS}

@@ -1,6 +1,7 @@
 """What leaves a notebook: figures, tables and the numbers that the paper's prose prints.
 
-The profile `paper` writes to `figures/` and `paper/generated/`; every other one under `build/`.
+The profiles `paper` and `calibration` write to `figures/` and `paper/generated/`; every other one
+under `build/`.
 """
 
 import json
@@ -18,13 +19,16 @@ from lib import ROOT, claims, datasets, figures, store
 from lib.backends import Machine
 from lib.latex import formatted
 
+COMMITTED = ("paper", "calibration")
+"""The profiles whose results are part of the repository; they make different folders of it."""
+
 WHERE = {field.name for field in fields(Machine)}
 """The parameters that say where work is done: no result depends on them."""
 
 
 def folders(profile: str) -> tuple[Path, Path]:
     """Where a profile's figures and tables go, a folder a notebook, and what LaTeX reads."""
-    if profile == "paper":
+    if profile in COMMITTED:
         return ROOT / "figures", ROOT / "paper" / "generated"
     return ROOT / "build" / profile / "figures", ROOT / "build" / profile / "generated"
 

@@ -45,6 +45,9 @@ CONDITIONS = {
 }
 """Numbers that say what a row is about; a column that holds text does so too."""
 
+APART = {"calibration"}
+"""Folders of tables that no notebook makes, and so no rerun of the notebooks."""
+
 FINDINGS = {"verdict"}
 """Text that is a result: it has to be the same."""
 
@@ -205,8 +208,15 @@ def tolerance(quantity: str) -> Tolerance:
 
 
 def tables(folder: Path) -> dict[str, Path]:
-    """The tables under a folder by name, notebook/table. Raises `UserError` where there is none."""
-    paths = [*folder.rglob("*.csv"), *folder.rglob("*.csv.gz")]
+    """The tables under a folder by name, notebook/table, but for those of `APART`.
+
+    Raises `UserError` where there is none.
+    """
+    paths = [
+        path
+        for path in (*folder.rglob("*.csv"), *folder.rglob("*.csv.gz"))
+        if path.relative_to(folder).parts[0] not in APART
+    ]
     if not paths:
         raise UserError(f"{folder} holds no CSV tables: give a folder such as figures/")
     named = {p.relative_to(folder).as_posix().removesuffix(".gz"): p for p in paths}

@@ -15,7 +15,7 @@ import yaml
 from lib import ROOT, parameters
 from lib.parameters import NOTEBOOKS, TYPES, check_notebook, defaults, main
 
-PROFILES = sorted(path.name for path in (ROOT / "params").iterdir() if path.is_dir())
+PROFILES = sorted(path.parent.name for path in (ROOT / "params").glob("*/common.yaml"))
 
 
 @pytest.fixture

@@ -229,6 +229,11 @@ def test_a_gzipped_table_is_the_same_table(capsys, folders):
     assert answer(capsys, folders)[0] == 0
 
 
+def test_the_calibration_is_not_of_the_notebooks_that_are_run_anew(capsys, folders):
+    write(folders[0], "calibration/lenet", NETWORKS)
+    assert answer(capsys, folders)[0] == 0
+
+
 SMALL = {
     name: path
     for name, path in tables(SMOKE).items()
