@@ -5,7 +5,16 @@ Scores are taken on the rows that the protocol names: the held-out 20 % or the o
 """
 
 from lib.measures.base import PIXELS
-from lib.measures.capacity import capacity, curves
+from lib.measures.capacity import (
+    ablation_table,
+    capacity,
+    curves,
+    minimum_widths,
+    models,
+    printed,
+    relations,
+    under_budget,
+)
 from lib.measures.corrupted import corrupted, corruption_examples, width_differences
 from lib.measures.maps import agreement, saliency_maps
 from lib.measures.pruned import (
@@ -20,6 +29,7 @@ from lib.measures.pruned import (
 
 __all__ = [
     "PIXELS",
+    "ablation_table",
     "agreement",
     "capacity",
     "change",
@@ -30,8 +40,13 @@ __all__ = [
     "dead_units",
     "embedded",
     "highest_sparsities",
+    "minimum_widths",
+    "models",
+    "printed",
     "pruned",
+    "relations",
     "removed",
     "saliency_maps",
+    "under_budget",
     "width_differences",
 ]
