@@ -100,11 +100,17 @@ PLACE = {
 def line_with_seeds(
     ax: Axes, rows: pd.DataFrame, value: str, colour: str, marker: str, label: str
 ) -> None:
-    """Mean by width as a line, its interval as a band, every seed as a faint point."""
-    means = summary(rows, ["width"], value)
+    """Mean by width as a line, its interval as a band, every seed as a faint point.
+
+    Width 0, which has no hidden unit, stands apart from the line, with a bar for its interval.
+    """
+    every = summary(rows, ["width"], value)
+    linear, means = every[every.width == 0], every[every.width > 0]
     ax.plot(rows.width, rows[value], marker, color=colour, alpha=0.25, ms=2, mew=0)
     ax.plot(means.width, means["mean"], marker=marker, color=colour, label=label)
     ax.fill_between(means.width, means.low, means.high, color=colour, alpha=0.2, lw=0)
+    ax.plot(linear.width, linear["mean"], marker, color=colour)
+    ax.vlines(linear.width, linear.low, linear.high, color=colour, lw=0.8)
 
 
 def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, str]) -> Figure:
