@@ -70,7 +70,7 @@ def width_axis(axes: Axes, widths: list[int]) -> None:
     Below 1 it is linear, so that 0, logistic regression, has its place.
     """
     if 0 in widths:
-        axes.set_xscale("symlog", base=2, linthresh=1)
+        axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.5)
     else:
         axes.set_xscale("log", base=2)
     shown = [w for w in widths if w in (0, 1, 2, 4, 8, 16, 32, 64)] or widths

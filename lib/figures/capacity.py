@@ -151,7 +151,7 @@ def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, st
 def needed_axis(axis: Axis, widest: int) -> None:
     """A logarithmic axis of minimum widths, with a place for 0, and for none beyond the widest."""
     ticks = [w for w in (0, 1, 2, 4, 8, 16, 32, 64) if w <= widest]
-    axes, scale = axis.axes, SymmetricalLogScale(None, base=2, linthresh=1)
+    axes, scale = axis.axes, SymmetricalLogScale(None, base=2, linthresh=1, linscale=0.5)
     axes.set_xscale(scale) if axis is axes.xaxis else axes.set_yscale(scale)
     axis.set_ticks([*ticks, NONE * widest], [*map(str, ticks), "none"])
     axis.set_ticks([], minor=True)
