@@ -218,11 +218,11 @@ def width_by_budget(table: pd.DataFrame, widest: int, threshold: float) -> Figur
         shift = 0.07 * (tasks.index(task) - (len(tasks) - 1) / 2)
         at = rows.steps.map(places) + shift + (0 if whole else 0.09)
         ax.plot(at, rows.minimum_width, "-" if whole else "--", color=colour, lw=1)
-        shown = slice(None) if whole else slice(-1)
+        shown = rows.steps.ne("plateau") | whole
         ax.errorbar(
             at[shown],
             rows.minimum_width[shown],
-            yerr=error_bars(rows)[:, shown],
+            yerr=error_bars(rows[shown]),
             fmt=marker,
             color=colour,
             mfc=colour if whole else "white",

@@ -111,8 +111,8 @@ def ablation_table(needed: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
         width, ends = printed(row)
         interval = f" [{', '.join(ends)}]" if all(ends) else ""
         lines.setdefault(conditions(row), {})[row.task] = width + interval
-    table = pd.DataFrame.from_dict(lines, orient="index", columns=list(tasks)).fillna("--")
-    return table.reset_index(names="trained under")
+    table = pd.DataFrame.from_dict(lines, orient="index").reindex(columns=list(tasks))
+    return table.fillna("--").reset_index(names="trained under")
 
 
 def conditions(row: Any) -> str:
