@@ -1,7 +1,7 @@
 """What training costs: FLOPs, counted, and the time they take here, from a short trial."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -96,10 +96,12 @@ def trial(shard: Shard, epochs: int) -> float:
 def speed(wanted: Iterable[Shard]) -> Speed:
     """How fast all cores are at once, from a few epochs of a shard a protocol.
 
-    The least of a few trials is taken: other programs can only make them longer.
+    The shard is the one with the most FLOPs. The least of a few trials is taken: other programs can
+    only make them longer.
     """
     found, more, cores = {}, 5, cpu_count()
-    examples = {shard.protocol.name: replace(shard, dataset="MNIST") for shard in wanted}
+    rising = sorted((replace(shard, dataset="MNIST") for shard in wanted), key=flops)
+    examples = {shard.protocol.name: shard for shard in rising}
     for name, shard in examples.items():
         work = [(shard, epochs) for epochs in 3 * (1, 1 + more) for _ in range(cores)]
         seconds = backends.run(trial, work, Machine(jobs=cores), f"calibration, {name}")
@@ -110,15 +112,33 @@ def speed(wanted: Iterable[Shard]) -> Speed:
     return found
 
 
-def costs(wanted: Iterable[Shard], fast: Speed) -> pd.DataFrame:
-    """One row a shard: what it is, FLOPs, whether the store has it, and seconds still to go."""
-    rows = []
+def steps_saved(wanted: Iterable[Shard]) -> dict[Shard, int]:
+    """The steps of each shard that another one of these takes, which it goes on from."""
+    saved: dict[Shard, int] = {}
+    alike: dict[Shard, list[Shard]] = {}
+    for shard in sorted(wanted, key=lambda shard: shard.protocol.epochs):
+        what = replace(shard, protocol=replace(shard.protocol, epochs=0), widths=())
+        shorter = alike.setdefault(what, [])
+        if study.is_continuable(shard.protocol):
+            begun = (s.protocol.epochs for s in shorter if {*shard.widths} <= {*s.widths})
+            saved[shard] = max(begun, default=0)
+            shorter.append(shard)
+    return saved
+
+
+def costs(wanted: Sequence[Shard], fast: Speed) -> pd.DataFrame:
+    """One row a shard: what it is, FLOPs, whether the store has it, and seconds still to go.
+
+    What a shard goes on from counts once.
+    """
+    rows, saved = [], steps_saved(wanted)
     for shard in wanted:
         missing = study.missing_widths(shard) if on_disk(shard.dataset) else shard.widths
         setup, a_flop = fast[shard.protocol.name]
-        left = flops(replace(shard, widths=tuple(missing)))
+        own = 1 - saved.get(shard, 0) / shard.protocol.epochs
+        left = own * flops(replace(shard, widths=tuple(missing)))
         seconds = setup + left * a_flop if missing else 0.0
         identity = (shard.dataset, shard.protocol.name)
-        rows.append((*identity, 1, len(shard.widths), flops(shard), not missing, seconds))
+        rows.append((*identity, 1, len(shard.widths), own * flops(shard), not missing, seconds))
     names = ["dataset", "protocol", "shards", "networks", "flops", "in cache", "seconds"]
     return pd.DataFrame(rows, columns=names)

@@ -1,8 +1,9 @@
 """How hard a pair of digits is, by measures that involve none of the networks."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -175,15 +176,40 @@ def measure(
     are means over `repeats` subsamples of `subsample_rows` training rows, and depend on that
     number. n counts what an interval is taken over, test rows or subsamples.
     """
-    data = datasets.load(dataset)
-    train, test = (pair_rows(data, task, part) for part in ("train", "test"))
-    train = train.take(torch.arange(len(train))[:limit])
+    train, test = train_and_test(dataset, task, limit)
     drawn = (subsample(train, subsample_rows, dataset, task, each) for each in range(repeats))
     with threadpool_limits(1):  # pairs are measured side by side, and give the same alone
         by_subsample = pd.DataFrame([of_subsample(rows) for rows in drawn])
         found = of_rows(train, test) | {k: of_subsamples(v) for k, v in by_subsample.items()}
+    return as_table(dataset, task, found)
+
+
+def train_and_test(dataset: str, task: str, limit: int | None) -> tuple[Rows, Rows]:
+    """The rows of a pair in the training file, `limit` of them at most, and in the test file."""
+    data = datasets.load(dataset)
+    train, test = (pair_rows(data, task, part) for part in ("train", "test"))
+    return train.take(torch.arange(len(train))[:limit]), test
+
+
+def as_table(dataset: str, task: str, found: Mapping[str, Estimate]) -> pd.DataFrame:
+    """Measures of one pair, by name, as rows."""
     rows = [(dataset, task, name, *estimate) for name, estimate in found.items()]
     return pd.DataFrame(rows, columns=["dataset", "task", "measure", "value", "low", "high", "n"])
+
+
+def probe_error(dataset: str, task: str, limit: int | None) -> pd.DataFrame:
+    """The linear-probe error of one pair alone, as `measure` gives it."""
+    train, test = train_and_test(dataset, task, limit)
+    with threadpool_limits(1):
+        found = of_test_rows(linear_probe_error(train, test), len(test))
+    return as_table(dataset, task, {"linear_probe_error": found})
+
+
+def probe_errors(
+    dataset: str, tasks: Sequence[str], limit: int | None, jobs: int = 1
+) -> pd.DataFrame:
+    """`probe_error` of every task in one table; `jobs` processes, -1 for one a core."""
+    return joined([delayed(probe_error)(dataset, task, limit) for task in tasks], jobs)
 
 
 def measure_all(
@@ -195,9 +221,14 @@ def measure_all(
     jobs: int = 1,
 ) -> pd.DataFrame:
     """`measure` of every task in one table; `jobs` processes, -1 for one a core."""
-    work = (delayed(measure)(dataset, task, limit, subsample_rows, repeats) for task in tasks)
+    options = (limit, subsample_rows, repeats)
+    return joined([delayed(measure)(dataset, task, *options) for task in tasks], jobs)
+
+
+def joined(work: Sequence[Any], jobs: int) -> pd.DataFrame:
+    """The tables of some delayed calls as one, with a progress bar."""
     parts = Parallel(n_jobs=jobs, return_as="generator")(work)
-    bar = tqdm(parts, total=len(tasks), desc="difficulty", unit="pair")
+    bar = tqdm(parts, total=len(work), desc="difficulty", unit="pair")
     return pd.concat(list(bar), ignore_index=True)
 
 

@@ -88,9 +88,14 @@ def is_scheduler(address: str) -> str:
 Number = StrictInt | StrictFloat
 Task = Annotated[StrictStr, AfterValidator(is_task)]
 Fraction = Annotated[Number, AfterValidator(is_fraction)]
+Positive = Annotated[Number, Field(gt=0)]
 Count = Annotated[StrictInt, Field(ge=1)]
+Width = Annotated[StrictInt, Field(ge=0)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
 ProtocolName: Any = one_of("protocol", protocols.PROTOCOLS)
+Seeds = Annotated[
+    dict[ProtocolName, Annotated[list[Seed], Field(min_length=1)]], AfterValidator(is_enough)
+]
 Method: Any = one_of("pruning method", pruning.METHODS)
 CorruptionName: Any = one_of("corruption", CORRUPTIONS)
 ProfileName = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -99,10 +104,7 @@ TYPES: dict[str, Any] = {
     "profile": ProfileName,
     "dataset": one_of("dataset", datasets.OPTIONS),
     "tasks": Annotated[list[Task], Field(min_length=1)],
-    "seeds": Annotated[
-        dict[ProtocolName, Annotated[list[Seed], Field(min_length=1)]],
-        AfterValidator(is_enough),
-    ],
+    "seeds": Seeds,
     "widths": Annotated[list[Count], Field(min_length=1)],
     "limit": Annotated[StrictInt, Field(ge=20)] | None,
     "jobs": Annotated[StrictInt, AfterValidator(is_jobs)],
@@ -114,8 +116,6 @@ TYPES: dict[str, Any] = {
     "wide": Count,
     "compared_widths": Annotated[list[Count], Field(min_length=1)],
     "severity": Annotated[StrictInt, Field(ge=1, le=5)],
-    "budgets": Annotated[list[Count], Field(min_length=1)],
-    "budget_seeds": Annotated[list[Seed], Field(min_length=1)],
     "seed_counts": Annotated[list[Annotated[StrictInt, Field(ge=2)]], Field(min_length=1)],
     "seed": Seed,
     "rows": Count,
@@ -123,8 +123,16 @@ TYPES: dict[str, Any] = {
     "pairs": Annotated[list[Task], Field(min_length=1)] | None,
     "subsample_rows": Annotated[StrictInt, Field(ge=4, multiple_of=2)],
     "repeats": Count,
-    "learning_rates": Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)],
+    "pair_seeds": Seeds,
+    "further_widths": list[Width],
+    "budgets": Annotated[list[Count], Field(min_length=1)],
+    "longest_widths": Annotated[list[Width], Field(min_length=1)],
+    "scales": Annotated[list[Positive], Field(min_length=1)],
+    "row_counts": list[Annotated[StrictInt, Field(ge=20)]],
+    "budget_seeds": Annotated[list[Seed], Field(min_length=1)],
+    "learning_rates": Annotated[list[Positive], Field(min_length=1)],
     "threshold": Fraction,
+    "share": Fraction,
     "curve_widths": Annotated[list[Count], Field(min_length=1)],
     "sparsities": Annotated[list[Fraction], Field(min_length=1)],
     "sparsity": Fraction,

@@ -16,6 +16,7 @@ from joblib import cpu_count
 
 from lib import ROOT, datasets, parameters, study
 from lib.costs import EPOCHS, Speed, costs, epochs_by_width, on_disk, speed
+from lib.difficulty import ALL_PAIRS
 from lib.errors import UserError, unknown
 from lib.study import Shard
 
@@ -47,15 +48,80 @@ def networks(settings: Settings) -> list[Shard]:
     return asked(settings, tasks, settings["seeds"], {*settings["widths"], *named})
 
 
+def every_pair(settings: Settings) -> list[Shard]:
+    """The networks of a notebook's tasks and of the pairs beside them, further widths included.
+
+    The protocol `published` has neither further widths nor other pairs.
+    """
+    tasks, others = settings["tasks"], [p for p in pairs(settings) if p not in settings["tasks"]]
+    replays = {k: v for k, v in settings["seeds"].items() if k == "published"}
+    ours = {k: v for k, v in settings["seeds"].items() if k != "published"}
+    widths = all_widths(settings)
+    return [
+        *asked(settings, tasks, replays, settings["widths"]),
+        *asked(settings, tasks, ours, widths),
+        *asked(settings, others, settings["pair_seeds"], widths),
+    ]
+
+
+def pairs(settings: Settings) -> list[str]:
+    """Every pair that a notebook compares: its tasks, and the pairs that it names, or all 45."""
+    named = ALL_PAIRS if settings["pairs"] is None else settings["pairs"]
+    return sorted({*settings["tasks"], *named})
+
+
+def all_widths(settings: Settings) -> list[int]:
+    """The widths of a notebook with the further ones, rising."""
+    return sorted({*settings["widths"], *settings["further_widths"]})
+
+
 def by_learning_rate(settings: Settings) -> dict[float, list[Shard]]:
     """The networks of a notebook's one task, trained by full batches at each learning rate."""
-    protocol = full_batch(settings)
-    what = ([settings["task"]], {protocol: settings["seeds"][protocol]}, settings["widths"])
+    seeds = {k: v for k, v in settings["seeds"].items() if k == "published"}
+    seeds["described"] = settings["budget_seeds"]
+    what = ([settings["task"]], seeds, settings["widths"])
     return {r: asked(settings, *what, learning_rate=r) for r in settings["learning_rates"]}
 
 
+def by_budget(settings: Settings) -> dict[tuple[int, float], list[Shard]]:
+    """The networks trained for each number of full-batch steps, from each scale of initial weights.
+
+    The first scale is for all tasks, the others for the notebook's one task. The largest number of
+    steps is for `longest_widths`. In this order each training goes on from the one before it.
+    """
+    first, longest = settings["scales"][0], max(settings["budgets"])
+    seeds, found = {"described": settings["budget_seeds"]}, {}
+    for scale in settings["scales"]:
+        tasks = settings["tasks"] if scale == first else [settings["task"]]
+        for steps in sorted(settings["budgets"]):
+            widths = settings["longest_widths"] if steps == longest else all_widths(settings)
+            changes = {"epochs": steps, "scale": scale}
+            found[steps, scale] = asked(settings, tasks, seeds, widths, **changes)
+    return found
+
+
+def by_ablation(settings: Settings) -> dict[tuple[str, str], list[Shard]]:
+    """The networks with one thing changed: what that is, and to what.
+
+    optimiser: `described` with Adam, at its default rate, for gradient descent. rows: `converged`
+    on so many rows of a pair. What either is held against has the same seeds and stands first.
+    """
+    tasks, widths = settings["tasks"], all_widths(settings)
+    described, converged = ({k: settings["budget_seeds"]} for k in ("described", "converged"))
+    adam = {"optimiser": "adam", "learning_rate": 0.001}
+    found = {
+        ("optimiser", "sgd"): asked(settings, tasks, described, widths),
+        ("optimiser", "adam"): asked(settings, tasks, described, widths, **adam),
+        ("rows", "all"): asked(settings, tasks, converged, widths),
+    }
+    for rows in settings["row_counts"]:
+        fewer = {**settings, "limit": rows}
+        found["rows", str(rows)] = asked(fewer, tasks, converged, widths)
+    return found
+
+
 def at_each_learning_rate(settings: Settings) -> list[Shard]:
-    """The same in one list."""
+    """Those of `by_learning_rate` in one list."""
     return [shard for shards in by_learning_rate(settings).values() for shard in shards]
 
 
@@ -83,6 +149,16 @@ def at_each_training(settings: Settings) -> list[Shard]:
     return [shard for shards in by_training(settings).values() for shard in shards]
 
 
+def at_each_budget(settings: Settings) -> list[Shard]:
+    """Those of `by_budget` in one list."""
+    return [shard for shards in by_budget(settings).values() for shard in shards]
+
+
+def at_each_ablation(settings: Settings) -> list[Shard]:
+    """Those of `by_ablation` in one list."""
+    return [shard for shards in by_ablation(settings).values() for shard in shards]
+
+
 def looked_at(settings: Settings, seeds: dict[str, list[int]]) -> list[Shard]:
     """The networks of a notebook's one task and width."""
     return asked(settings, [settings["task"]], seeds, [settings["width"]])
@@ -95,7 +171,7 @@ def replayed(settings: Settings) -> list[Shard]:
 
 TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
-    "02_capacity": [at_each_learning_rate, networks],
+    "02_capacity": [at_each_learning_rate, every_pair, at_each_budget, at_each_ablation],
     "03_pruning": [replayed, networks],
     "04_robustness": [networks, compared, at_each_training],
     "05_saliency": [replayed, networks],

@@ -154,11 +154,42 @@ def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
 def train_networks(
     shard: Shard, widths: Sequence[int], device: str
 ) -> tuple[Population, dict[str, Tensor]]:
-    """The networks of a shard with these widths, trained on a device, and their curves."""
-    begin = protocols.initial(shard.protocol, shard.dataset, shard.task, list(widths), shard.seed)
+    """The networks of a shard with these widths, trained on a device, and their curves.
+
+    They go on from where the store's longest shorter training of theirs ended (`begun`).
+    """
     order = seeds.generator(shard.dataset, shard.task, "order", shard.seed)
     split = Split(*(getattr(shard.split, p).to(device) for p in ("train", "held_out", "test")))
-    return training.train(begin.to(device), split, shard.protocol, order)
+    protocol = shard.protocol
+    if (shorter := begun(shard, widths)) is None:
+        begin = protocols.initial(protocol, shard.dataset, shard.task, list(widths), shard.seed)
+        return training.train(begin.to(device), split, protocol, order)
+    run = load_shard(shorter)
+    rest = replace(protocol, epochs=protocol.epochs - shorter.protocol.epochs)
+    end, curves = training.train(run.networks.to(device), split, rest, order)
+    return end, {name: torch.cat([run.curves[name][:-1], v.cpu()]) for name, v in curves.items()}
+
+
+def begun(shard: Shard, widths: Sequence[int]) -> Shard | None:
+    """The longest training of these networks with fewer steps that the store holds, if any.
+
+    Full-batch gradient descent has no state but its weights, so that going on from there gives the
+    same bytes as training in one go, curves included. Any other training begins anew.
+    """
+    if not is_continuable(shard.protocol):
+        return None
+    for epochs in range(shard.protocol.epochs - 1, 0, -1):
+        shorter = replace(
+            shard, protocol=replace(shard.protocol, epochs=epochs), widths=tuple(widths)
+        )
+        if not missing_widths(shorter):
+            return shorter
+    return None
+
+
+def is_continuable(protocol: Protocol) -> bool:
+    """Whether nothing but the weights is carried from one epoch to the next."""
+    return protocol.batch is None and protocol.optimiser == "sgd"
 
 
 def load_shard(shard: Shard) -> Run:

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,10 @@ from conftest import EXECUTED
 from test_store import content
 
 from lib import ROOT, costs, datasets, plan, store, study
+from lib.claims.capacity import BUDGETS, FURTHER_RATES, PUBLISHED_RATES
+from lib.difficulty import ALL_PAIRS
 from lib.parameters import NOTEBOOKS, read_profile
+from lib.protocols import PUBLISHED_WIDTHS
 
 LIKE_MNIST = ["FashionMNIST", "KMNIST"]
 
@@ -59,7 +63,7 @@ def test_a_notebook_trains_nothing_but_what_the_plan_says(notebook):
     assert not names & {"study.shards", "study.Shard", "study.train", "study.changed"}
     asked = {name.removeprefix("plan.") for name in names if re.fullmatch(r"plan\.\w+", name)}
     said = {function.__name__ for function in plan.TRAINED[notebook]}
-    free = {"full_batch", "looked_at"}  # no shards, and some of `networks`
+    free = {"full_batch", "pairs", "looked_at"}  # no shards, and some of `networks`
     assert asked - free == {name.replace("at_each", "by") for name in said}
 
 
@@ -127,29 +131,81 @@ def test_what_the_store_holds_takes_no_more_time(digits, fast):
 
 @pytest.mark.slow
 def test_the_dry_run_prints_every_protocol_and_their_sum_and_leaves_nothing(
-    cache, capsys, monkeypatch
+    cache, capsys, monkeypatch, fast
 ):
     monkeypatch.setattr(costs, "cpu_count", lambda: 1)  # others would first have to be started
     assert plan.main([str(ROOT / "params" / "smoke"), "--datasets", "MNIST", "EMNIST"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     found = {tuple(line[:2]): line[2:] for line in lines if line[:1] in (["MNIST"], ["EMNIST"])}
     for name in ("MNIST", "EMNIST"):
-        counts = {p: [int(n) for n in found[name, p][:3]] for p in ("described", "converged")}
-        assert counts == {"described": [6, 20, 0], "converged": [4, 16, 0]}
-        assert [int(n) for n in found[name, "published"][:3]] == [6, 24, 0]
+        counts = {p: [int(n) for n in found[name, p][:3]] for p in fast}
+        assert counts == {
+            "published": [6, 24, 0],
+            "described": [20, 110, 0],
+            "converged": [10, 60, 0],
+        }
     [total] = [line for line in lines if line[:1] == ["all"]]
-    assert [int(n) for n in total[1:4]] == [32, 120, 0]
+    assert [int(n) for n in total[1:4]] == [72, 388, 0]
     assert content(cache) == {}
 
 
 def test_the_extended_study_is_all_pairs_with_a_hundred_seeds():
     wanted = plan.shards(read_profile(ROOT / "params" / "extended"))
-    ours = [
-        s for s in wanted if s.protocol in (study.changed("described"), study.changed("converged"))
-    ]
+    own = (study.changed("described"), study.changed("converged"))
+    ours = [shard for shard in wanted if shard.protocol in own and shard.limit is None]
     assert len(ours) == 45 * 2 * 100
-    assert {len(shard.widths) for shard in ours} == {11}
+    assert {len(shard.widths) for shard in ours} == {14}
     assert len({shard.task for shard in ours}) == 45
+
+
+WIDTHS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64)
+FIVE = ("0-1", "1-7", "5-6", "3-8", "4-9")
+
+
+def test_the_paper_has_all_pairs_at_14_widths_and_its_own_seeds_on_the_five_pairs():
+    settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
+    seeds = {}
+    for shard in plan.every_pair(settings):
+        own = shard.protocol.name != "published"
+        assert shard.widths == (WIDTHS if own else PUBLISHED_WIDTHS)
+        assert shard.protocol == study.changed(shard.protocol.name)
+        seeds.setdefault((shard.protocol.name, shard.task), []).append(shard.seed)
+    assert seeds == {
+        **{("published", task): [0, 42, 78] for task in FIVE},
+        **{("described", task): list(range(10 if task in FIVE else 3)) for task in ALL_PAIRS},
+        **{("converged", task): list(range(10)) for task in ALL_PAIRS},
+    }
+
+
+def test_the_paper_has_the_budgets_and_the_rates_that_its_claims_ask_for():
+    settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
+    budgets = plan.by_budget(settings)
+    assert {*BUDGETS} <= budgets.keys()
+    for (steps, scale), shards in budgets.items():
+        assert {shard.task for shard in shards} == ({*FIVE} if scale == 0.1 else {"4-9"})
+        assert {shard.widths for shard in shards} == {WIDTHS if steps < 3000 else WIDTHS[:9]}
+        assert {(shard.protocol.epochs, shard.protocol.scale) for shard in shards} == {
+            (steps, scale)
+        }
+        assert {shard.seed for shard in shards} == {0, 1, 2, 3, 4}
+    rates = plan.by_learning_rate(settings)
+    assert list(rates) == [*PUBLISHED_RATES, *FURTHER_RATES]
+    for shards in rates.values():
+        assert {shard.protocol.name for shard in shards} == {"published", "described"}
+        assert {(shard.task, shard.widths) for shard in shards} == {("4-9", PUBLISHED_WIDTHS)}
+
+
+def test_an_ablation_changes_one_thing():
+    settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
+    found = plan.by_ablation(settings)
+    for changed in ("optimiser", "rows"):
+        first, *others = [shards for (what, _), shards in found.items() if what == changed]
+        for shards in others:
+            for shard, base in zip(shards, first, strict=True):
+                alike = replace(shard, protocol=base.protocol, limit=base.limit)
+                assert alike == base
+                assert (shard.limit != base.limit) == (changed == "rows")
+                assert (shard.protocol != base.protocol) == (changed == "optimiser")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from lib import ROOT, published
+from lib.claims.capacity import BUDGETS
 from lib.parameters import NOTEBOOKS
+from lib.protocols import PUBLISHED_WIDTHS
+from lib.tasks import PUBLISHED_ORDER as FIVE
 
 FIGURES = ROOT / "figures"
 GENERATED = ROOT / "paper" / "generated"
@@ -25,6 +28,9 @@ COLUMNS = {
         *IDENTITY,
         *("f1_train_best", "f1_train", "f1_val", "f1_test", "auc_test", "loss_train"),
     ],
+    "02_capacity/budgets": [*IDENTITY, "f1_train_best"],
+    "02_capacity/ablations": [*IDENTITY, "f1_train_best"],
+    "02_capacity/learning_rates": [*IDENTITY, "f1_train_best"],
     "03_pruning/networks": [
         *IDENTITY,
         *("method", "reading", "scope", "sparsity", "sparsity_actual", "f1", "auc", "dead_units"),
@@ -51,7 +57,8 @@ def test_a_table_of_results_has_its_columns_in_their_order_and_its_rows_once(nam
     found = table(name)
     assert list(found.columns[: len(COLUMNS[name])]) == COLUMNS[name]
     facts = [column for column in found if not pd.api.types.is_float_dtype(found[column])]
-    condition = [*facts, *({"sparsity", "amount"} & set(found.columns))]
+    done = {"sparsity", "amount", "scale", "learning_rate"}
+    condition = [*facts, *(done & set(found.columns))]
     assert not found.duplicated(condition).any()
 
 
@@ -81,12 +88,42 @@ def test_every_published_mean_of_figure_3_comes_back_within_5_thousandths():
     assert (means - theirs).abs().max() <= 0.005
 
 
-@pytest.mark.parametrize("protocol", ["described", "converged"])
-def test_our_protocols_have_ten_seeds_of_every_pair_and_width(protocol):
+@pytest.mark.parametrize(("protocol", "others"), [("described", 3), ("converged", 10)])
+def test_our_protocols_have_45_pairs_at_14_widths_and_ten_seeds_of_the_five(protocol, others):
     networks = table("02_capacity/networks")
     seeds = networks[networks.protocol == protocol].groupby(["task", "width"]).seed.nunique()
-    assert len(seeds) == 55
-    assert (seeds >= 10).all()
+    assert seeds.unstack().shape == (45, 14)
+    published = seeds.index.get_level_values("task").isin(FIVE)
+    assert (published.sum(), len(seeds)) == (5 * 14, 45 * 14)
+    assert seeds[published].eq(10).all()
+    assert seeds[~published].eq(others).all()
+
+
+def test_every_minimum_width_says_what_it_was_found_under_and_whether_it_is_censored():
+    needed = table("02_capacity/minimum_width")
+    what = ["table", "protocol", "task", "steps", "scale", "optimiser", "rows", "relative"]
+    assert not needed.duplicated(what).any()
+    assert needed[[*what, "threshold", "widest", "n", "censored"]].notna().all(axis=None)
+    assert (needed.minimum_width.isna() == needed.censored).all()
+    assert needed.low.notna().eq(needed.n >= 5).all()
+    ours = needed[(needed.table == "networks") & (needed.protocol != "published")]
+    assert ours.groupby(["protocol", "relative"]).task.nunique().tolist() == [45] * 4
+    assert (needed.minimum_width.dropna() <= needed.widest[~needed.censored]).all()
+
+
+def test_the_budgets_are_those_of_the_claim():
+    budgets = table("02_capacity/budgets")
+    four_nine = budgets[budgets.task == "4-9"]
+    assert {*BUDGETS} <= {*zip(four_nine.steps, four_nine.scale, strict=True)}
+    assert set(budgets.task[budgets.scale == 0.1]) == set(FIVE)
+
+
+def test_the_networks_of_100_steps_are_the_same_in_every_table():
+    trained = table("02_capacity/networks").query("protocol == 'described'")
+    budgets = table("02_capacity/budgets").query("steps == 100 and scale == 0.1")
+    both = budgets.merge(trained, on=IDENTITY, suffixes=("", "_trained"), how="left")
+    assert len(both) == 5 * 14 * 5
+    assert (both.f1_test == both.f1_test_trained).all()
 
 
 def test_pruned_as_coded_at_95_percent_no_f1_on_4_9_changes_by_more_than_5_thousandths():
@@ -101,6 +138,7 @@ def test_what_was_done_to_networks_was_done_to_all_of_them(name):
     trained, treated = (
         t[IDENTITY].drop_duplicates() for t in (table("02_capacity/networks"), table(name))
     )
+    trained = trained[trained.task.isin(FIVE) & trained.width.isin(PUBLISHED_WIDTHS)]
     assert len(trained.merge(treated)) == len(trained)
 
 
@@ -163,7 +201,9 @@ def test_a_figure_or_table_that_the_paper_shows_is_there(kind):
 
 
 def test_the_printed_means_of_f1_are_those_of_the_table():
-    means = table("02_capacity/networks").groupby(["protocol", "task", "width"]).f1_test.mean()
+    networks = table("02_capacity/networks")
+    networks = networks[networks.task.isin(FIVE)]
+    means = networks.groupby(["protocol", "task", "width"]).f1_test.mean()
     printed = {
         name.removeprefix("capacity.f1_test."): float(values[0])
         for name, values in defined().items()

@@ -65,9 +65,15 @@ def grid(
 
 
 def width_axis(axes: Axes, widths: list[int]) -> None:
-    """A logarithmic axis of widths, with those that were run as its ticks."""
-    axes.set_xscale("log", base=2)
-    shown = [w for w in widths if w in (1, 2, 4, 8, 16, 32, 64)] or widths
+    """A logarithmic axis of widths, with those that were run as its ticks.
+
+    Below 1 it is linear, so that 0, logistic regression, has its place.
+    """
+    if 0 in widths:
+        axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.5)
+    else:
+        axes.set_xscale("log", base=2)
+    shown = [w for w in widths if w in (0, 1, 2, 4, 8, 16, 32, 64)] or widths
     axes.set_xticks(shown, [str(w) for w in shown])
     axes.minorticks_off()
     axes.set_xlabel("width (hidden units)")

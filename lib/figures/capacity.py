@@ -1,24 +1,36 @@
-"""Pictures of notebook 02: learning rates, F1 by width, learning curves, minimum width."""
+"""Pictures of notebook 02: learning rates, F1 by width, learning curves, minimum widths."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.scale import SymmetricalLogScale
 
-from lib.figures import DOUBLE, PROTOCOLS, SINGLE, grid, task_style, width_axis, width_colours
+from lib.figures import (
+    DOUBLE,
+    PROTOCOLS,
+    SINGLE,
+    TASKS,
+    grid,
+    task_style,
+    width_axis,
+    width_colours,
+)
 from lib.statistics import summary
 
 
 def learning_rate_maps(panels: dict[str, pd.DataFrame]) -> Figure:
     """One heat map a panel: mean F1 (column `f1`) by width and learning rate."""
-    figure, [axes] = grid(1, len(panels), DOUBLE, 2.05, sharey=True)
+    rates = [table.learning_rate.nunique() for table in panels.values()]
+    figure, [axes] = grid(1, len(panels), DOUBLE, 2.05, sharey=True, width_ratios=rates)
     for ax, (title, table) in zip(axes, panels.items(), strict=True):
         cells = table.pivot(index="width", columns="learning_rate", values="f1")
         ax.imshow(cells, vmin=0, vmax=1, cmap="Blues", aspect="auto", origin="lower")
         for (row, column), value in np.ndenumerate(cells.to_numpy()):
             colour = "white" if value > 0.6 else "black"
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", size=6.5, color=colour)
-        ax.set_xticks(range(cells.shape[1]), [f"{rate:g}" for rate in cells.columns])
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", size=5.5, color=colour)
+        ax.set_xticks(range(cells.shape[1]), [f"{rate:g}" for rate in cells.columns], rotation=45)
         ax.set_yticks(range(cells.shape[0]), [str(width) for width in cells.index])
         ax.set(title=title, xlabel="learning rate")
         ax.tick_params(length=0)
@@ -88,11 +100,17 @@ PLACE = {
 def line_with_seeds(
     ax: Axes, rows: pd.DataFrame, value: str, colour: str, marker: str, label: str
 ) -> None:
-    """Mean by width as a line, its interval as a band, every seed as a faint point."""
-    means = summary(rows, ["width"], value)
+    """Mean by width as a line, its interval as a band, every seed as a faint point.
+
+    Width 0, which has no hidden unit, stands apart from the line, with a bar for its interval.
+    """
+    every = summary(rows, ["width"], value)
+    linear, means = every[every.width == 0], every[every.width > 0]
     ax.plot(rows.width, rows[value], marker, color=colour, alpha=0.25, ms=2, mew=0)
     ax.plot(means.width, means["mean"], marker=marker, color=colour, label=label)
     ax.fill_between(means.width, means.low, means.high, color=colour, alpha=0.2, lw=0)
+    ax.plot(linear.width, linear["mean"], marker, color=colour)
+    ax.vlines(linear.width, linear.low, linear.high, color=colour, lw=0.8)
 
 
 def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, str]) -> Figure:
@@ -130,8 +148,36 @@ def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, st
     return figure
 
 
+def needed_axis(axis: Axis, widest: int) -> None:
+    """A logarithmic axis of minimum widths, with a place for 0, and for none beyond the widest."""
+    ticks = [w for w in (0, 1, 2, 4, 8, 16, 32, 64) if w <= widest]
+    axes, scale = axis.axes, SymmetricalLogScale(None, base=2, linthresh=1, linscale=0.5)
+    axes.set_xscale(scale) if axis is axes.xaxis else axes.set_yscale(scale)
+    axis.set_ticks([*ticks, NONE * widest], [*map(str, ticks), "none"])
+    axis.set_ticks([], minor=True)
+    line = axes.axvline if axis is axes.xaxis else axes.axhline
+    line(NONE**0.5 * widest, color="0.6", lw=0.6, ls=":")
+
+
+NONE = 2
+"""Where a W* that no width reaches is drawn, in multiples of the widest network."""
+
+
+def drawn(table: pd.DataFrame, widest: int) -> pd.DataFrame:
+    """Minimum widths with their intervals where they are drawn: beyond the widest, at "none"."""
+    ends = table[["minimum_width", "low", "high"]].replace(np.inf, NONE * widest)
+    ends["minimum_width"] = ends.minimum_width.fillna(NONE * widest)
+    return table.assign(**ends)
+
+
+def error_bars(rows: pd.DataFrame) -> np.ndarray:
+    """How far the intervals reach below and above W*, (2, rows); 0 where there is none."""
+    reach = [rows.minimum_width - rows.low, rows.high - rows.minimum_width]
+    return np.nan_to_num(np.array(reach, dtype=float)).clip(min=0)
+
+
 def minimum_width(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
-    """The minimum width of each task by protocol (columns task, protocol, minimum_width).
+    """The minimum width of each task by protocol, with its interval.
 
     A task that no width reaches is drawn beyond the widest network that was trained.
     """
@@ -140,17 +186,74 @@ def minimum_width(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
     protocols = list(dict.fromkeys(table.protocol))
     for shift, protocol in enumerate(protocols):
         colour, marker, _ = PROTOCOLS[protocol]
-        rows = table[table.protocol == protocol]
+        rows = drawn(table[table.protocol == protocol], widest)
         place = [tasks.index(t) + 0.22 * (shift - (len(protocols) - 1) / 2) for t in rows.task]
-        ax.plot(
-            rows.minimum_width.fillna(2 * widest), place, marker, color=colour, label=protocol, ms=5
-        )
-    ax.axvline(1.41 * widest, color="0.6", lw=0.6, ls=":")
-    width_axis(ax, [2, 4, 8, 16, 32, 64])
-    ticks = [w for w in (2, 4, 8, 16, 32, 64) if w <= widest]
-    ax.set_xticks([*ticks, 2 * widest], [*map(str, ticks), "none"])
+        style = {"fmt": marker, "color": colour, "ms": 5, "elinewidth": 0.8, "label": protocol}
+        ax.errorbar(rows.minimum_width, place, xerr=error_bars(rows), **style)
+    needed_axis(ax.xaxis, widest)
     ax.set_yticks(range(len(tasks)), tasks)
     ax.set(xlabel=f"minimum width at F1 $\\geq$ {threshold:g}", ylabel="task")
     ax.invert_yaxis()
     ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, columnspacing=1.0)
+    return figure
+
+
+def width_by_budget(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
+    """W* of each task by the training budget: full-batch steps, and at the right a plateau.
+
+    table: columns task, steps (a number or "plateau"), scale, minimum_width, low, high, censored. A
+    line a task and scale of the initial weights, the first scale filled, others hollow and dashed;
+    what trained to a plateau continues every line of its task.
+    """
+    figure, [[ax]] = grid(1, 1, SINGLE, 2.6)
+    steps = sorted(each for each in table.steps.unique() if each != "plateau")
+    places = dict(zip([*steps, "plateau"], range(len(steps) + 1), strict=True))
+    end = table[table.steps == "plateau"].assign(scale=np.nan)
+    lines = table[table.steps != "plateau"].groupby(["scale", "task"], sort=False)
+    tasks, first = list(dict.fromkeys(table.task)), table.scale.iloc[0]
+    for (scale, task), rows in lines:
+        colour, marker = task_style(task)
+        whole = scale == first
+        rows = drawn(pd.concat([rows, end[end.task == task]]), widest)
+        shift = 0.07 * (tasks.index(task) - (len(tasks) - 1) / 2)
+        at = rows.steps.map(places) + shift + (0 if whole else 0.09)
+        ax.plot(at, rows.minimum_width, "-" if whole else "--", color=colour, lw=1)
+        shown = rows.steps.ne("plateau") | whole
+        ax.errorbar(
+            at[shown],
+            rows.minimum_width[shown],
+            yerr=error_bars(rows[shown]),
+            fmt=marker,
+            color=colour,
+            mfc=colour if whole else "white",
+            ms=4.5,
+            elinewidth=0.8,
+            label=task if whole else f"{task}, sd {scale:g}",
+        )
+    needed_axis(ax.yaxis, widest)
+    ax.set_xticks(range(len(places)), [*map(str, steps), "converged"])
+    ax.set(xlabel="full-batch steps", ylabel=f"minimum width at F1 $\\geq$ {threshold:g}")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, columnspacing=1.0)
+    return figure
+
+
+def width_by_difficulty(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
+    """W* of every pair against its linear-probe error (column `error`), a panel a protocol.
+
+    The published pairs have the markers that they have elsewhere; hollow is censored.
+    """
+    protocols = list(dict.fromkeys(table.protocol))
+    figure, [axes] = grid(1, len(protocols), SINGLE, 2.3, sharey=True)
+    for ax, protocol in zip(axes, protocols, strict=True):
+        for row in drawn(table[table.protocol == protocol], widest).itertuples():
+            colour, marker = task_style(row.task) if row.task in TASKS else ("0.45", ".")
+            fill = "none" if row.censored else colour
+            size = 5 if row.task in TASKS else 6
+            ax.plot(row.error, row.minimum_width, marker, color=colour, mfc=fill, ms=size)
+        needed_axis(ax.yaxis, widest)
+        ax.set(xscale="log", title=protocol, xlabel="linear-probe error")
+    axes[0].set_ylabel(f"minimum width at F1 $\\geq$ {threshold:g}")
+    shown = {task: task_style(task) for task in TASKS if (table.task == task).any()}
+    handles = [axes[0].plot([], [], m, color=c, label=t)[0] for t, (c, m) in shown.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=0.8)
     return figure

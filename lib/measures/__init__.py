@@ -5,7 +5,16 @@ Scores are taken on the rows that the protocol names: the held-out 20 % or the o
 """
 
 from lib.measures.base import PIXELS
-from lib.measures.capacity import capacity, curves
+from lib.measures.capacity import (
+    ablation_table,
+    capacity,
+    curves,
+    minimum_widths,
+    models,
+    printed,
+    relations,
+    under_budget,
+)
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
 from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
@@ -23,6 +32,7 @@ from lib.measures.pruned import (
 __all__ = [
     "PIXELS",
     "ablation",
+    "ablation_table",
     "agreement",
     "attention",
     "capacity",
@@ -35,11 +45,16 @@ __all__ = [
     "detectable",
     "embedded",
     "highest_sparsities",
+    "minimum_widths",
+    "models",
     "occluded",
+    "printed",
     "pruned",
     "pruning_changes",
+    "relations",
     "removed",
     "saliency_maps",
     "strokes",
+    "under_budget",
     "width_differences",
 ]

@@ -1,8 +1,14 @@
-"""Tables of notebook 02: scores of the trained networks, and how they came to them."""
+"""Tables of notebook 02: scores of the trained networks, how they came to them, and W*."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
+from lib import statistics
 from lib.measures.base import frame
+from lib.protocols import PROTOCOLS
 from lib.study import Run
 from lib.training import auc, f1, logistic_loss
 
@@ -36,3 +42,115 @@ def curves(run: Run, every: int = 1) -> pd.DataFrame:
         for epoch in range(0, epochs, every):
             parts.append(frame(networks, epoch=epoch, curve=name, value=values[epoch]))
     return pd.concat(parts, ignore_index=True).dropna()
+
+
+BUDGET = ["steps", "scale", "optimiser", "rows"]
+"""What a minimum width is found under, beside the protocol.
+
+steps: full-batch steps, or "plateau"; scale: as the protocol has it, of the initial weights; rows:
+of a pair's training file, or "all".
+"""
+
+
+def under_budget(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks with the columns of `BUDGET`: those that are not there are the protocol's."""
+    protocols = networks.protocol.map(PROTOCOLS)
+    own = {
+        "steps": [each.epochs if each.patience is None else "plateau" for each in protocols],
+        "scale": [each.scale for each in protocols],
+        "optimiser": [each.optimiser for each in protocols],
+        "rows": "all",
+    }
+    return networks.assign(**{name: own[name] for name in BUDGET if name not in networks})
+
+
+def minimum_widths(
+    tables: Mapping[str, pd.DataFrame], values: Mapping[str, str], threshold: float, share: float
+) -> pd.DataFrame:
+    """W* of every task, protocol and budget in tables of networks, at both thresholds.
+
+    Columns table (its name), those of `BUDGET`, and those of `statistics.minimum_widths`: once for
+    `threshold` and once, relative, for `share` of the best mean; then widest, the widest network of
+    that budget, and censored, whether W* lies beyond it.
+    """
+    found = []
+    for name, table in tables.items():
+        for budget, rows in under_budget(table).groupby(BUDGET, sort=False):
+            facts = {"table": name, **dict(zip(BUDGET, budget, strict=True))}
+            for bar, relative in ((threshold, False), (share, True)):
+                needed = statistics.minimum_widths(rows, values, bar, relative)
+                found.append(needed.assign(**facts, widest=rows.width.max()))
+    every = pd.concat(found, ignore_index=True)
+    first = ["table", "protocol", "task", *BUDGET]
+    return every[[*first, *every.columns.drop(first)]].assign(censored=every.minimum_width.isna())
+
+
+def beyond(width: float, widest: int) -> str:
+    """A minimum width, or an end of its interval, as the paper prints it; "" where there is none.
+
+    What lies beyond the widest network is inf.
+    """
+    if math.isnan(width):
+        return ""
+    return f"{width:.0f}" if math.isfinite(width) else f"$>${widest}"
+
+
+def printed(row: Any) -> tuple[str, tuple[str, str]]:
+    """A row of `minimum_widths` as the paper prints it: W*, and the ends of its interval."""
+    width = math.inf if row.censored else row.minimum_width
+    return beyond(width, row.widest), (beyond(row.low, row.widest), beyond(row.high, row.widest))
+
+
+def ablation_table(needed: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """W* with its interval for LaTeX: a row for what a network was trained under, a column a task.
+
+    needed: rows of `minimum_widths` at one threshold.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for row in needed.itertuples():
+        width, ends = printed(row)
+        interval = f" [{', '.join(ends)}]" if all(ends) else ""
+        lines.setdefault(conditions(row), {})[row.task] = width + interval
+    table = pd.DataFrame.from_dict(lines, orient="index").reindex(columns=list(tasks))
+    return table.fillna("--").reset_index(names="trained under")
+
+
+def conditions(row: Any) -> str:
+    """What a minimum width was found under, in words."""
+    if row.steps == "plateau":
+        return f"\\code{{{row.protocol}}}, {row.rows} rows"
+    optimiser = {"sgd": "gradient descent", "adam": "Adam"}[row.optimiser]
+    return f"{row.steps} steps of {optimiser}, sd {row.scale:g}"
+
+
+def relations(needed: pd.DataFrame, error: pd.Series) -> pd.DataFrame:
+    """How W* ranks with difficulty, by protocol and threshold: the numbers of `statistics.qap`.
+
+    needed: of `minimum_widths`; error: the difficulty by task. A protocol without all of its tasks
+    is left out.
+    """
+    rows = []
+    for key, need in by_threshold(needed, error):
+        found = statistics.qap(error, need)
+        rows.append({**key, **found._asdict(), "censored": int(need.isna().sum())})
+    return pd.DataFrame(rows)
+
+
+def models(needed: pd.DataFrame, error: pd.Series, widest: int) -> pd.DataFrame:
+    """Models of W* by difficulty, by protocol and threshold: as `statistics.compare_models`."""
+    parts = [
+        statistics.compare_models(error, need, widest).assign(**key)
+        for key, need in by_threshold(needed, error)
+    ]
+    found = pd.concat(parts, ignore_index=True)
+    return found[["protocol", "relative", *found.columns.drop(["protocol", "relative"])]]
+
+
+def by_threshold(needed: pd.DataFrame, error: pd.Series) -> list[tuple[dict[str, Any], pd.Series]]:
+    """W* by task for each protocol and threshold that has all the tasks of `error`."""
+    groups = needed.groupby(["protocol", "relative"], sort=False)
+    found = [
+        ({"protocol": protocol, "relative": relative}, rows.set_index("task").minimum_width)
+        for (protocol, relative), rows in groups
+    ]
+    return [(key, need) for key, need in found if {*need.index} == {*error.index}]
