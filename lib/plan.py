@@ -59,6 +59,40 @@ def at_each_learning_rate(settings: Settings) -> list[Shard]:
     return [shard for shards in by_learning_rate(settings).values() for shard in shards]
 
 
+def at_audited_widths(settings: Settings) -> list[Shard]:
+    """The networks that a notebook prunes by every criterion in one shot."""
+    widths = {*settings["audited_widths"], settings["width"]}
+    return asked(settings, settings["tasks"], settings["seeds"], widths)
+
+
+def audited(settings: Settings) -> list[Shard]:
+    """The networks that a notebook trains on after pruning, beside their controls."""
+    where = settings["tasks"], settings["audited_seeds"], settings["audited_widths"]
+    return asked(settings, *where)
+
+
+def compared(settings: Settings) -> list[Shard]:
+    """The networks that a notebook trains on after pruning by other criteria."""
+    where = settings["tasks"], settings["compared_seeds"], settings["audited_widths"]
+    return asked(settings, *where)
+
+
+def sized(settings: Settings) -> list[Shard]:
+    """The networks of one width whose essential size a notebook takes: `sized_seeds` of all pairs,
+    and of its own pairs every seed."""
+    seeds = {name: settings["seeds"][name] for name in settings["sized_seeds"]}
+    shards = asked(settings, settings["sized_tasks"], settings["sized_seeds"], [settings["width"]])
+    return list(
+        dict.fromkeys([*asked(settings, settings["tasks"], seeds, [settings["width"]]), *shards])
+    )
+
+
+def hidden(settings: Settings) -> list[Shard]:
+    """The networks whose hidden layers a notebook compares: every task and seed that it names."""
+    widths = settings["tested_widths"]
+    return asked(settings, settings["tasks"], settings["seeds"], widths)
+
+
 def looked_at(settings: Settings, seeds: dict[str, list[int]]) -> list[Shard]:
     """The networks of a notebook's one task and width."""
     return asked(settings, [settings["task"]], seeds, [settings["width"]])
@@ -72,7 +106,7 @@ def replayed(settings: Settings) -> list[Shard]:
 TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
     "02_capacity": [at_each_learning_rate, networks],
-    "03_pruning": [replayed, networks],
+    "03_pruning": [replayed, networks, at_audited_widths, audited, compared, sized, hidden],
     "04_robustness": [networks],
     "05_saliency": [replayed, networks],
 }

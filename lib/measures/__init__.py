@@ -4,34 +4,46 @@ Each measure takes a run and returns a table whose column `network` is the netwo
 Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
 """
 
-from lib.measures.base import PIXELS
+from lib.measures.audited import fine_tuned, rewound
+from lib.measures.base import BOTH_READINGS, LEFT, PIXELS, criteria
 from lib.measures.capacity import capacity, curves
 from lib.measures.corrupted import corrupted, corruption_examples, width_differences
 from lib.measures.maps import agreement, saliency_maps
 from lib.measures.pruned import (
+    boundaries,
     change,
     clusters,
     dead_units,
     embedded,
+    essential,
+    geometry,
     highest_sparsities,
     pruned,
     removed,
 )
 
 __all__ = [
+    "BOTH_READINGS",
+    "LEFT",
     "PIXELS",
     "agreement",
+    "boundaries",
     "capacity",
     "change",
     "clusters",
     "corrupted",
     "corruption_examples",
+    "criteria",
     "curves",
     "dead_units",
     "embedded",
+    "essential",
+    "fine_tuned",
+    "geometry",
     "highest_sparsities",
     "pruned",
     "removed",
+    "rewound",
     "saliency_maps",
     "width_differences",
 ]

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lib import pruning, saliency, tasks
-from lib.measures.base import PIXELS, conditions, draws, frame, versions
+from lib.measures.base import BOTH_READINGS, PIXELS, draws, frame, versions
+from lib.pruning import Criterion
 from lib.study import Run
 
 
@@ -53,12 +54,9 @@ def agreement(run: Run, sparsity: float, rows: int) -> pd.DataFrame:
     right = (networks.logits(images) >= 0) == labels.bool()
     dense = {method: maps_of(networks, images) for method, maps_of in saliency.METHODS.items()}
     parts = []
-    for comparison, reading, scope in conditions(["magnitude", "random"]):
-        if scope == "global":
-            continue
-        other = pruning.prune(
-            networks, sparsity, reading, comparison, scope, draws(run, comparison)
-        )
+    for criterion in (*BOTH_READINGS, Criterion("random")):
+        comparison, reading = criterion.method, criterion.reading
+        other = pruning.prune(networks, sparsity, criterion, draws(run, comparison))
         for method, maps in dense.items():
             others = saliency.METHODS[method](other, images)
             counted = right & ~saliency.flat(maps, lit)
