@@ -135,7 +135,6 @@ TYPES: dict[str, Any] = {
     "audited_seeds": TrainedOnSeeds,
     "compared_seeds": TrainedOnSeeds,
     "tuning_epochs": dict[TrainedOn, Count],
-    "sized_tasks": Annotated[list[Task], Field(min_length=1)],
     "sized_seeds": TrainedOnSeeds,
     "tested_widths": Annotated[list[Count], Field(min_length=1)],
     "methods": list[Method],

@@ -16,6 +16,7 @@ from joblib import cpu_count
 
 from lib import ROOT, datasets, parameters, study
 from lib.costs import EPOCHS, Speed, costs, epochs_by_width, on_disk, speed
+from lib.difficulty import ALL_PAIRS
 from lib.errors import UserError, unknown
 from lib.study import Shard
 
@@ -78,13 +79,15 @@ def compared(settings: Settings) -> list[Shard]:
 
 
 def sized(settings: Settings) -> list[Shard]:
-    """The networks of one width whose essential size a notebook takes: `sized_seeds` of all pairs,
-    and of its own pairs every seed."""
-    seeds = {name: settings["seeds"][name] for name in settings["sized_seeds"]}
-    shards = asked(settings, settings["sized_tasks"], settings["sized_seeds"], [settings["width"]])
-    return list(
-        dict.fromkeys([*asked(settings, settings["tasks"], seeds, [settings["width"]]), *shards])
-    )
+    """The networks whose essential size a notebook takes: all seeds of its tasks, `sized_seeds` of
+    its other pairs."""
+    own = {name: settings["seeds"][name] for name in settings["sized_seeds"]}
+    pairs = settings["pairs"] or ALL_PAIRS
+    shards = [
+        *asked(settings, settings["tasks"], own, [settings["width"]]),
+        *asked(settings, pairs, settings["sized_seeds"], [settings["width"]]),
+    ]
+    return list(dict.fromkeys(shards))
 
 
 def hidden(settings: Settings) -> list[Shard]:

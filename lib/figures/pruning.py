@@ -16,11 +16,11 @@ from lib.statistics import FEWEST, summary
 from lib.study import IDENTITY
 
 CONTROLS = {
-    "magnitude, by layer": READINGS["as_described"],
-    "magnitude, global": ("#009E73", "D", "--"),
-    "random, by layer": ("black", "x", ":"),
+    ("magnitude", "layer"): ("magnitude, by layer", *READINGS["as_described"]),
+    ("magnitude", "global"): ("magnitude, global", "#009E73", "D", "--"),
+    ("random", "layer"): ("random, by layer", "black", "x", ":"),
 }
-"""The colour, marker and line of a method and its scope, all as described."""
+"""What a method and its scope are called, their colour, marker and line, all as described."""
 
 REGIMES = {
     "none": ("magnitude", *READINGS["as_described"]),
@@ -133,7 +133,7 @@ def change_map(ax: Axes, cells: pd.DataFrame) -> AxesImage:
 def controls(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
     """A change by sparsity at one width: a row a protocol, a column a task, a line a control.
 
-    changes: as for `change_by_sparsity`, with the column `control`, a name in `CONTROLS`.
+    changes: as for `change_by_sparsity`, with the column `control`, a name of `CONTROLS`.
     """
     tasks = list(dict.fromkeys(changes.task))
     height = 0.95 * len(protocols) + 0.5
@@ -141,7 +141,7 @@ def controls(changes: pd.DataFrame, protocols: Sequence[str], value: str, label:
     for row, protocol in zip(axes, protocols, strict=True):
         of_row = changes[changes.protocol == protocol]
         for ax, task in zip(row, tasks, strict=True):
-            for name, (colour, marker, line) in CONTROLS.items():
+            for name, colour, marker, line in CONTROLS.values():
                 here = of_row[(of_row.task == task) & (of_row.control == name)]
                 style = {"color": colour, "marker": marker, "linestyle": line, "label": name}
                 line_by_sparsity(ax, here, value, **style)
