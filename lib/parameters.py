@@ -134,6 +134,7 @@ TYPES: dict[str, Any] = {
     "audited_sparsities": Annotated[list[Fraction], Field(min_length=1)],
     "audited_seeds": TrainedOnSeeds,
     "compared_seeds": TrainedOnSeeds,
+    "rewound_seeds": TrainedOnSeeds,
     "tuning_epochs": dict[TrainedOn, Count],
     "sized_seeds": TrainedOnSeeds,
     "tested_widths": Annotated[list[Count], Field(min_length=1)],

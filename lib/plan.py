@@ -78,6 +78,12 @@ def compared(settings: Settings) -> list[Shard]:
     return asked(settings, *where)
 
 
+def rewound(settings: Settings) -> list[Shard]:
+    """The networks that a notebook rewinds, ranked among other weights than the study ranks."""
+    where = settings["tasks"], settings["rewound_seeds"], settings["audited_widths"]
+    return asked(settings, *where)
+
+
 def sized(settings: Settings) -> list[Shard]:
     """The networks whose essential size a notebook takes: all seeds of its tasks, `sized_seeds` of
     its other pairs."""
@@ -109,7 +115,16 @@ def replayed(settings: Settings) -> list[Shard]:
 TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
     "02_capacity": [at_each_learning_rate, networks],
-    "03_pruning": [replayed, networks, at_audited_widths, audited, compared, sized, hidden],
+    "03_pruning": [
+        replayed,
+        networks,
+        at_audited_widths,
+        audited,
+        compared,
+        rewound,
+        sized,
+        hidden,
+    ],
     "04_robustness": [networks],
     "05_saliency": [replayed, networks],
 }

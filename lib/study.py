@@ -244,7 +244,7 @@ def kept(
     facts = measure.__name__, options, shard.widths, code_of(measure)
     folder = f"{shard.folder}-{store.digest(*facts)}".replace("networks/", "tables/", 1)
     for _, entry in store.get(folder):
-        return pd.DataFrame(entry["table"])
+        return pd.DataFrame(dict(entry["columns"]))
     columns = measured(shard, measure, options).to_dict("list")
-    store.put(folder, measure.__name__, {}, {"table": columns})
+    store.put(folder, measure.__name__, {}, {"columns": list(columns.items())})
     return pd.DataFrame(columns)

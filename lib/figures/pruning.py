@@ -202,7 +202,7 @@ def boundary(bounds: pd.DataFrame, protocols: Sequence[str], label: str) -> Figu
     bounds: columns protocol, task, regime, scope, highest, and low and high, which the bars span.
     """
     tasks = list(dict.fromkeys(bounds.task))
-    kinds = list(dict.fromkeys(zip(bounds.regime, bounds.scope, strict=True)))[::-1]
+    kinds = [(r, scope) for scope in dict.fromkeys(bounds.scope) for r in BOUNDARY][::-1]
     height = 0.16 * len(kinds) * len(protocols) + 0.9
     figure, axes = grid(len(protocols), len(tasks), DOUBLE, height, sharex=True, sharey=True)
     for row, protocol in zip(axes, protocols, strict=True):
@@ -358,11 +358,3 @@ DEAD_UNITS = {
     "dead_pruned_95": "Study, 95\\,\\%",
 }
 """How the columns of that table are written."""
-
-
-def highest_table(highest: pd.DataFrame) -> pd.DataFrame:
-    """A row a task, a column for each protocol and width, of the highest sparsity."""
-    wide = highest.pivot(index="task", columns=["protocol", "width"], values="highest_sparsity")
-    wide = wide.loc[list(dict.fromkeys(highest.task))].map("{:.2f}".format)
-    wide.columns = [f"{protocol}, {width}" for protocol, width in wide.columns]
-    return wide.rename_axis("Task").reset_index()
