@@ -1,7 +1,8 @@
 """What a study trains, said once: the notebooks ask here, and a dry run counts and times it.
 
 `python -m lib.plan params/<profile>` prints shards, networks, FLOPs and the expected time, by data
-set and protocol. It trains a few epochs to learn how fast this machine is, and keeps nothing.
+set and protocol. It trains a few epochs to learn how fast this machine is, and keeps nothing. What
+notebook 03 trains after pruning is not counted: it is a measure of the networks counted here.
 """
 
 import argparse

@@ -158,7 +158,7 @@ def regimes(
     """
     columns = list(dict.fromkeys(changes.regime))
     figure, axes = grid(
-        len(rows), len(columns), DOUBLE, 1.1 * len(rows) + 0.6, sharex=True, sharey=True
+        len(rows), len(columns), DOUBLE, 0.9 * len(rows) + 0.6, sharex=True, sharey=True
     )
     for row, (protocol, task) in zip(axes, rows, strict=True):
         of_row = changes[(changes.protocol == protocol) & (changes.task == task)]
