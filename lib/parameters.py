@@ -100,6 +100,12 @@ Method: Any = one_of("pruning method", pruning.METHODS)
 CorruptionName: Any = one_of("corruption", CORRUPTIONS)
 ProfileName = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
+TRAINED_ON = ("described", "converged")
+"""The protocols whose pruned networks are trained on; the published draws have no more of them."""
+
+TrainedOn: Any = one_of("protocol that is trained on", TRAINED_ON)
+TrainedOnSeeds: Any = dict[TrainedOn, Annotated[list[Seed], Field(min_length=1)]]
+
 TYPES: dict[str, Any] = {
     "profile": ProfileName,
     "dataset": one_of("dataset", datasets.OPTIONS),
@@ -137,6 +143,13 @@ TYPES: dict[str, Any] = {
     "sparsities": Annotated[list[Fraction], Field(min_length=1)],
     "sparsity": Fraction,
     "tolerance": Fraction,
+    "audited_widths": Annotated[list[Count], Field(min_length=1)],
+    "audited_sparsities": Annotated[list[Fraction], Field(min_length=1)],
+    "audited_seeds": TrainedOnSeeds,
+    "compared_seeds": TrainedOnSeeds,
+    "rewound_seeds": TrainedOnSeeds,
+    "tuning_epochs": dict[TrainedOn, Count],
+    "sized_seeds": TrainedOnSeeds,
     "tested_widths": Annotated[list[Count], Field(min_length=1)],
     "methods": list[Method],
     "corruptions": list[CorruptionName],

@@ -1,7 +1,8 @@
 """What a study trains, said once: the notebooks ask here, and a dry run counts and times it.
 
 `python -m lib.plan params/<profile>` prints shards, networks, FLOPs and the expected time, by data
-set and protocol. It trains a few epochs to learn how fast this machine is, and keeps nothing.
+set and protocol. It trains a few epochs to learn how fast this machine is, and keeps nothing. What
+notebook 03 trains after pruning is not counted: it is a measure of the networks counted here.
 """
 
 import argparse
@@ -125,7 +126,7 @@ def at_each_learning_rate(settings: Settings) -> list[Shard]:
     return [shard for shards in by_learning_rate(settings).values() for shard in shards]
 
 
-def compared(settings: Settings) -> list[Shard]:
+def at_compared_widths(settings: Settings) -> list[Shard]:
     """The networks of a notebook's one task and compared widths, with all seeds."""
     return asked(settings, [settings["task"]], settings["seeds"], settings["compared_widths"])
 
@@ -159,6 +160,48 @@ def at_each_ablation(settings: Settings) -> list[Shard]:
     return [shard for shards in by_ablation(settings).values() for shard in shards]
 
 
+def at_audited_widths(settings: Settings) -> list[Shard]:
+    """The networks that a notebook prunes by every criterion in one shot."""
+    widths = {*settings["audited_widths"], settings["width"]}
+    return asked(settings, settings["tasks"], settings["seeds"], widths)
+
+
+def audited(settings: Settings) -> list[Shard]:
+    """The networks that a notebook trains on after pruning, beside their controls."""
+    where = settings["tasks"], settings["audited_seeds"], settings["audited_widths"]
+    return asked(settings, *where)
+
+
+def compared(settings: Settings) -> list[Shard]:
+    """The networks that a notebook trains on after pruning by other criteria."""
+    where = settings["tasks"], settings["compared_seeds"], settings["audited_widths"]
+    return asked(settings, *where)
+
+
+def rewound(settings: Settings) -> list[Shard]:
+    """The networks that a notebook rewinds, ranked among other weights than the study ranks."""
+    where = settings["tasks"], settings["rewound_seeds"], settings["audited_widths"]
+    return asked(settings, *where)
+
+
+def sized(settings: Settings) -> list[Shard]:
+    """The networks whose essential size a notebook takes: all seeds of its tasks, `sized_seeds` of
+    its other pairs."""
+    own = {name: settings["seeds"][name] for name in settings["sized_seeds"]}
+    pairs = settings["pairs"] or ALL_PAIRS
+    shards = [
+        *asked(settings, settings["tasks"], own, [settings["width"]]),
+        *asked(settings, pairs, settings["sized_seeds"], [settings["width"]]),
+    ]
+    return list(dict.fromkeys(shards))
+
+
+def hidden(settings: Settings) -> list[Shard]:
+    """The networks whose hidden layers a notebook compares: every task and seed that it names."""
+    widths = settings["tested_widths"]
+    return asked(settings, settings["tasks"], settings["seeds"], widths)
+
+
 def looked_at(settings: Settings, seeds: dict[str, list[int]]) -> list[Shard]:
     """The networks of a notebook's one task and width."""
     return asked(settings, [settings["task"]], seeds, [settings["width"]])
@@ -172,8 +215,17 @@ def replayed(settings: Settings) -> list[Shard]:
 TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
     "02_capacity": [at_each_learning_rate, every_pair, at_each_budget, at_each_ablation],
-    "03_pruning": [replayed, networks],
-    "04_robustness": [networks, compared, at_each_training],
+    "03_pruning": [
+        replayed,
+        networks,
+        at_audited_widths,
+        audited,
+        compared,
+        rewound,
+        sized,
+        hidden,
+    ],
+    "04_robustness": [networks, at_compared_widths, at_each_training],
     "05_saliency": [replayed, networks],
 }
 """What each notebook has trained; those of `looked_at` that it has seeds for are among them."""

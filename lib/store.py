@@ -231,10 +231,18 @@ MADE = {
 """The names of the files that the store makes: whole ones, damaged ones, leftovers of kills."""
 
 
+KINDS = ("networks", "tables")
+"""What the cache holds, each kind in a folder of that name."""
+
+
 def folders() -> list[Path]:
-    """The folders of the cache: networks/<dataset>/<protocol>/<task>/seed<seed>-<key>."""
-    named = re.compile(r"seed\d+-[0-9a-f]{16}")
-    return [p for p in (CACHE / "networks").glob("*/*/*/*") if named.fullmatch(p.name)]
+    """The folders of the cache: networks/<dataset>/<protocol>/<task>/seed<seed>-<key>.
+
+    Under tables/ in place of networks/, with a second key, what was measured of them.
+    """
+    named = re.compile(r"networks/.*/seed\d+-[0-9a-f]{16}|tables/.*/seed\d+(-[0-9a-f]{16}){2}")
+    found = [path for kind in KINDS for path in (CACHE / kind).glob("*/*/*/*")]
+    return [path for path in found if named.fullmatch(path.relative_to(CACHE).as_posix())]
 
 
 def made(folder: Path) -> list[tuple[str, Path]]:
@@ -253,7 +261,7 @@ def networks(entry: Path) -> int:
 
 
 def sizes() -> pd.DataFrame:
-    """What the cache holds: shards, networks, MB (10^6 bytes), and files of each kind in `MADE`.
+    """What the cache holds: shards, networks, tables, MB (10^6 bytes), and files by `MADE`.
 
     One row a data set and protocol. Headers are read and nothing is verified, as `get` does that.
     """
@@ -262,14 +270,15 @@ def sizes() -> pd.DataFrame:
         {
             "dataset": folder.parts[-4],
             "protocol": folder.parts[-3],
-            "shards": folder,
+            "shards": folder if folder.parts[-5] == "networks" else None,
             "networks": networks(path) if kind == "entries" else 0,
+            "tables": int(folder.parts[-5] == "tables" and kind == "entries"),
             "MB": path.stat().st_size / 1e6,
             **{other: int(kind == other) for other in MADE},
         }
         for folder, kind, path in files
     )
-    sums = {"shards": "nunique", **dict.fromkeys(["networks", "MB", *MADE], "sum")}
+    sums = {"shards": "nunique", **dict.fromkeys(["networks", "tables", "MB", *MADE], "sum")}
     return table if table.empty else table.groupby(["dataset", "protocol"]).agg(sums)
 
 
@@ -278,7 +287,10 @@ def summary() -> str:
     table = sizes()
     if table.empty:
         return f"no trained networks in {CACHE}"
-    total = f"{table.shards.sum()} shards, {table.networks.sum()} networks, {table.MB.sum():.1f} MB"
+    total = (
+        f"{table.shards.sum()} shards, {table.networks.sum()} networks,"
+        f" {table.tables.sum()} tables, {table.MB.sum():.1f} MB"
+    )
     return f"{table.reset_index().to_string(index=False, float_format='%.1f')}\n{total} in {CACHE}"
 
 
@@ -292,7 +304,7 @@ def clean() -> str:
         for above in (folder, *folder.parents[:5]):  # up to the cache itself
             with suppress(OSError):  # not empty
                 above.rmdir()
-    left = [path for path in (CACHE / "networks").rglob("*") if not path.is_dir()]
+    left = [path for kind in KINDS for path in (CACHE / kind).rglob("*") if not path.is_dir()]
     others = f"; left {len(left)} that the cache did not make, such as {left[0]}" if left else ""
     return f"freed {sum(removed) / 1e6:.1f} MB: removed {len(removed)} files in {CACHE}{others}"
 

@@ -4,6 +4,7 @@ A shard is one data set, task, protocol and seed, with all its widths: the netwo
 their rows. Shards are independent of one another, and each is on disk as soon as it is trained.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lib import (
+    ROOT,
     backends,
     datasets,
     layers,
@@ -234,16 +236,19 @@ def table(
     wanted: Sequence[Shard],
     measure: Callable[..., pd.DataFrame],
     machine: Machine = HERE,
+    keep: bool = False,
     **options: object,
 ) -> pd.DataFrame:
     """One tidy table of what `measure` says of every shard's networks, in the order of the shards.
 
     `measure(run, **options)` returns a table with a column `network`, the place of a network in its
-    run; here it becomes the columns dataset, task, protocol, width, seed, which come first.
+    run; here it becomes the columns dataset, task, protocol, width, seed, which come first. With
+    `keep` the store keeps the table of each shard: for measures that take long, as they train.
     """
     train(wanted, machine)
     work = [(shard, measure, options) for shard in wanted]
-    return pd.concat(backends.run(measured, work, machine, measure.__name__), ignore_index=True)
+    function = kept if keep else measured
+    return pd.concat(backends.run(function, work, machine, measure.__name__), ignore_index=True)
 
 
 def measured(
@@ -253,3 +258,24 @@ def measured(
     found = measure(load_shard(shard), **options).reset_index(drop=True)
     place = found.pop("network")
     return shard.identity().iloc[place].reset_index(drop=True).join(found)
+
+
+@lru_cache
+def code_of(measure: Callable[..., pd.DataFrame]) -> str:
+    """The hash of the code that decides what a kept measure says, beside that of `CODE`."""
+    own = Path(inspect.getfile(measure))
+    beside = [ROOT / "lib" / "neurons.py", *sorted((ROOT / "lib" / "pruning").glob("*.py"))]
+    return store.code_hash([own, own.with_name("base.py"), *beside])
+
+
+def kept(
+    shard: Shard, measure: Callable[..., pd.DataFrame], options: dict[str, object]
+) -> pd.DataFrame:
+    """As `measured`, from the store where it is there; else it is there afterwards."""
+    facts = measure.__name__, options, shard.widths, code_of(measure)
+    folder = f"{shard.folder}-{store.digest(*facts)}".replace("networks/", "tables/", 1)
+    for _, entry in store.get(folder):
+        return pd.DataFrame(dict(entry["columns"]))
+    columns = measured(shard, measure, options).to_dict("list")
+    store.put(folder, measure.__name__, {}, {"columns": list(columns.items())})
+    return pd.DataFrame(columns)

@@ -409,6 +409,11 @@ def test_the_essential_size_of_five_published_pairs_shows_no_relation():
     assert found.verdict == "untestable"
 
 
+def test_essential_sizes_that_are_all_the_same_tell_nothing():
+    found = pruning.essential_size(sized(ERROR * 0 + 100), DIFFICULTY, *BOTH)
+    assert (found.verdict, found.note[:25]) == ("untestable", "all pairs keep their F1 w")
+
+
 @pytest.mark.parametrize(
     ("dead", "verdict"),
     [
@@ -489,6 +494,10 @@ WORSE = dict.fromkeys(pruning.CONTROLS, 0.8)
 )
 def test_pruning_tickets_asks_for_dense_f1_and_a_lead_over_every_control(ticket, controls, verdict):
     assert pruning.tickets(ticketed(ticket, controls), "described").verdict == verdict
+
+
+def test_pruning_tickets_cannot_be_tested_where_nothing_is_trained_on():
+    assert pruning.tickets(ticketed({24: 0.948}, WORSE), "published").verdict == "untestable"
 
 
 @pytest.mark.parametrize("control", pruning.CONTROLS)

@@ -30,9 +30,8 @@ def cut(
     scope: str = "layer",
     seed: int = 0,
 ) -> pruning.Masks:
-    return pruning.cut(
-        networks, sparsity, reading, method, scope, draws(networks, seed), rows(networks, seed)
-    )
+    criterion = pruning.Criterion(method, scope, reading)
+    return pruning.cut(networks, sparsity, criterion, draws(networks, seed), rows(networks, seed))
 
 
 def rows(networks: Population, seed: int) -> Rows:
@@ -267,7 +266,7 @@ def test_erdos_renyi_shares_follow_the_densities_and_within_a_layer_the_scores(
     epsilon = total / (raw1 * 30 * width + raw2 * width)
     expected = min(width, epsilon * raw2 * width)
     assert abs(two - max(expected, total - 30 * width)) < 1
-    ranks = pruning.rank(networks, method, "layer", draws(networks, seed))
+    ranks = pruning.rank(networks, pruning.Criterion(method), draws(networks, seed))
     assert torch.equal(kept.layer1, ranks.layer1 >= 30 * width - one)
     assert torch.equal(kept.layer2, ranks.layer2 >= width - two)
 
@@ -288,7 +287,7 @@ def test_what_a_network_loses_does_not_depend_on_its_company(method, scope, widt
 @pytest.mark.parametrize("sparsity", [95, 1.0, 1.5, -0.1, float("nan")])
 def test_a_percentage_or_other_number_outside_0_to_1_is_refused_in_a_sentence(sparsity, method):
     with pytest.raises(UserError, match=r"sparsity .* is not allowed: give a fraction") as error:
-        pruning.prune(drawn([2]), sparsity, method=method)
+        pruning.prune(drawn([2]), sparsity, pruning.Criterion(method))
     assert repr(sparsity) in str(error.value)
 
 
@@ -302,7 +301,7 @@ def test_a_percentage_or_other_number_outside_0_to_1_is_refused_in_a_sentence(sp
 )
 def test_an_unknown_name_is_answered_with_the_nearest(options, said):
     with pytest.raises(UserError, match=said):
-        pruning.prune(drawn([2]), 0.5, **options)
+        pruning.prune(drawn([2]), 0.5, pruning.Criterion(**options))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +315,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(options, said):
 )
 def test_what_a_method_lacks_is_said_in_a_sentence(method, said):
     with pytest.raises(UserError) as error:
-        pruning.rank(drawn([2]), method)
+        pruning.rank(drawn([2]), pruning.Criterion(method))
     assert str(error.value) == said
 
 
@@ -326,9 +325,7 @@ def test_logistic_regression_is_not_pruned_as_if_it_were_two_units(method):
     with pytest.raises(
         UserError, match=r"^a network of width 0 .* cannot be pruned: give networks"
     ):
-        pruning.prune(
-            networks, 0.5, method=method, draws=draws(networks, 0), rows=rows(networks, 0)
-        )
+        cut(networks, 0.5, method=method)
     others = networks.select([0, 2])
-    kept = pruning.cut(others, 0.5, method=method, draws=draws(others, 0), rows=rows(others, 0))
+    kept = cut(others, 0.5, method=method)
     assert pruning.counts(others, kept).tolist() == [785 * 2, 785]

@@ -1,5 +1,6 @@
 """Around a mask, a network trains as in a plain PyTorch loop that keeps setting weights to 0."""
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 
@@ -194,11 +195,40 @@ def test_rewound_weights_are_the_initial_ones_on_masks_of_exact_size_that_only_s
         before = each.kept
 
 
+@given(
+    levels=st.lists(st.floats(0.01, 0.999), min_size=1, max_size=6, unique=True).map(sorted),
+    share=st.floats(0.05, 0.5),
+)
+def test_rounds_meet_every_level_and_rise(levels, share):
+    levels = sorted({round(level, 3) for level in levels})
+    found = pruning.through(levels, share)
+    assert found == sorted(set(found))
+    assert set(levels) <= set(found)
+
+
+def test_rounds_through_the_asked_levels_take_about_a_fifth():
+    left = [1.0, *(1 - each for each in pruning.through([0.5, 0.8, 0.9, 0.95, 0.98, 0.99]))]
+    shares = [1 - after / before for before, after in itertools.pairwise(left)]
+    assert len(shares) == 20
+    assert all(0.2 < share < 0.21 for share in shares)
+
+
+def test_a_unit_whose_output_is_pruned_stays_what_it_was(digits):
+    begin, split = ready(digits, DRAWN["converged"], [2, 3, 1])
+    kept = pruning.whole(begin)
+    kept.layer2[torch.tensor([1, 2, 3, 4])] = False
+    end = pruning.trained(begin, kept, split, DRAWN["converged"], order_of(0))
+    direct, _ = training.train(begin, split, DRAWN["converged"], order_of(0), kept)
+    for field in FIELDS:
+        torch.testing.assert_close(getattr(end, field), getattr(direct, field))
+    assert torch.equal(end.weight1[:, 1], begin.weight1[:, 1])
+
+
 def test_what_a_round_took_stays_away_even_if_what_it_left_is_trained_to_0(digits, monkeypatch):
     begin, split = ready(digits, DRAWN["described"], [4])
     falling = replace(begin, weight1=torch.arange(784.0, 0, -1).double()[:, None].expand(784, 4))
     ends = iter([falling, replace(begin, weight1=torch.zeros(784, 4).double()), begin])
-    monkeypatch.setattr(regimes, "train", lambda *_: (next(ends), {}))
+    monkeypatch.setattr(regimes, "trained", lambda *_: next(ends))
     rounds = pruning.rewound(begin, split, DRAWN["described"], order_of(0), [0.5, 0.75])
     _, half, quarter = (each.kept.layer1 for each in rounds)
     assert half[:392].all()

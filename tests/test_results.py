@@ -33,7 +33,8 @@ COLUMNS = {
     "02_capacity/learning_rates": [*IDENTITY, "f1_train_best"],
     "03_pruning/networks": [
         *IDENTITY,
-        *("method", "reading", "scope", "sparsity", "sparsity_actual", "f1", "auc", "dead_units"),
+        *("regime", "control", "method", "reading", "scope", "sparsity"),
+        *("sparsity_actual", "f1", "auc", "dead_units"),
     ],
     "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1"],
     "05_saliency/agreement": IDENTITY,

@@ -121,8 +121,8 @@ def test_synflow_prunes_what_a_loop_of_a_hundred_rounds_by_autograd_prunes(width
 @given(widths=WIDTHS, seed=SEEDS, sparsity=SPARSITIES)
 def test_synflow_takes_as_many_weights_as_magnitude_takes(scope, widths, seed, sparsity):
     networks = drawn(widths, seed)
-    kept = pruning.cut(networks, sparsity, method="synflow", scope=scope)
-    by_size = pruning.cut(networks, sparsity, scope=scope)
+    kept = pruning.cut(networks, sparsity, pruning.Criterion("synflow", scope))
+    by_size = pruning.cut(networks, sparsity, pruning.Criterion(scope=scope))
     assert torch.equal(pruning.counts(networks, kept), pruning.counts(networks, by_size))
 
 

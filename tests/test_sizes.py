@@ -78,7 +78,7 @@ def test_effective_sparsity_is_no_less_than_actual_sparsity(widths, seed, sparsi
 @given(WIDTHS, SEEDS, SPARSITIES)
 def test_kept_weights_are_counted_and_the_speed_up_is_dense_by_kept(widths, seed, sparsity):
     networks = drawn(widths, seed)
-    kept = pruning.cut(networks, sparsity, scope="global")
+    kept = pruning.cut(networks, sparsity, pruning.Criterion(scope="global"))
     left = [31 * width - int(sparsity * 31 * width) for width in widths]
     assert pruning.counts(networks, kept).tolist() == left
     expected = [31 * width / each for width, each in zip(widths, left, strict=True)]
@@ -100,7 +100,7 @@ def test_the_essential_size_suffices_as_does_all_above_on_the_grid_and_one_weigh
 ):
     networks = drawn(widths, seed, features=8)
     data = rows(networks, seed)
-    ranks = pruning.rank(networks, scope=scope)
+    ranks = pruning.rank(networks, pruning.Criterion(scope=scope))
     sizes = pruning.essential_sizes(networks, ranks, data).tolist()
     for place, (width, size) in enumerate(zip(widths, sizes, strict=True)):
         one = networks.network(place)
@@ -148,7 +148,7 @@ def test_a_network_that_needs_three_weights_has_an_essential_size_of_three():
     images = torch.tensor([[0.0, 0, 1, 1], [1, 0, 1, 1], [0, 1, 1, 1], [1, 1, 1, 1]] * 5)
     both = Rows(images, images[:, 0] * images[:, 1])  # both of the first two pixels are lit
     networks = steps([[3.0, 0.01], [4.0, 0.02], [0.03, 0.04], [0.05, 0.06]], [5.0, 0.07], -30.0)
-    ranks = pruning.rank(networks, scope="global")
+    ranks = pruning.rank(networks, pruning.Criterion(scope="global"))
     assert pruning.essential_sizes(networks, ranks, both).tolist() == [3]
 
 
@@ -163,7 +163,7 @@ def test_where_f1_dips_the_essential_size_is_the_one_before_the_dip():
         score(networks, kept_without(networks, "global", gone), 0, data) for gone in range(27, 31)
     ]
     assert found == [1.0, 0.0, 1.0, 0.0]
-    ranks = pruning.rank(networks, scope="global")
+    ranks = pruning.rank(networks, pruning.Criterion(scope="global"))
     assert pruning.essential_sizes(networks, ranks, data).tolist() == [33 - 27]
 
 

@@ -433,7 +433,8 @@ def test_the_size_of_the_cache_is_told_by_data_set_and_protocol(filled, capsys):
     assert table.MB.sum() == pytest.approx(size(filled) / 1e6)
     assert store.main([]) == 0
     assert (
-        f"3 shards, 6 networks, {size(filled) / 1e6:.1f} MB in {filled}" in capsys.readouterr().out
+        f"3 shards, 6 networks, 0 tables, {size(filled) / 1e6:.1f} MB in {filled}"
+        in capsys.readouterr().out
     )
 
 

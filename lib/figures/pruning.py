@@ -11,16 +11,38 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from lib.figures import DOUBLE, READINGS, grid, width_colours
+from lib.figures import DOUBLE, READINGS, TASKS, grid, width_colours
 from lib.statistics import FEWEST, summary
 from lib.study import IDENTITY
 
 CONTROLS = {
-    "magnitude, by layer": READINGS["as_described"],
-    "magnitude, global": ("#009E73", "D", "--"),
-    "random, by layer": ("black", "x", ":"),
+    ("magnitude", "layer"): ("magnitude, by layer", *READINGS["as_described"]),
+    ("magnitude", "global"): ("magnitude, global", "#009E73", "D", "--"),
+    ("random", "layer"): ("random, by layer", "black", "x", ":"),
 }
-"""The colour, marker and line of a method and its scope, all as described."""
+"""What a method and its scope are called, their colour, marker and line, all as described."""
+
+REGIMES = {
+    "none": ("magnitude", *READINGS["as_described"]),
+    "random": ("random mask", "black", "x", ":"),
+    "shuffled": ("shuffled mask", "#999999", "*", ":"),
+    "fresh": ("fresh weights", "#0072B2", "^", "--"),
+    "dense": ("small dense network", "#009E73", "D", "--"),
+}
+"""What a network or its control is called, its colour, marker and line, by the column control."""
+
+SCORES = {
+    ("magnitude", "layer"): ("#CC79A7", "s", "-"),
+    ("magnitude", "global"): ("#009E73", "D", "-"),
+    ("magnitude", "first"): ("#0072B2", "^", "-"),
+    ("activation", "layer"): ("#E69F00", "o", "--"),
+    ("gradient", "layer"): ("#D55E00", "v", "--"),
+    ("snip", "global"): ("#56B4E9", "P", "-."),
+    ("synflow", "global"): ("#332288", "<", "-."),
+    ("random", "layer"): ("black", "x", ":"),
+    ("random", "erk"): ("#999999", "*", ":"),
+}
+"""The colour, marker and line of a method and its scope."""
 
 SMALLEST = 0.001
 """A scale of changes reaches at least this far to either side: less is as good as none."""
@@ -111,7 +133,7 @@ def change_map(ax: Axes, cells: pd.DataFrame) -> AxesImage:
 def controls(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
     """A change by sparsity at one width: a row a protocol, a column a task, a line a control.
 
-    changes: as for `change_by_sparsity`, with the column `control`, a name in `CONTROLS`.
+    changes: as for `change_by_sparsity`, with the column `control`, a name of `CONTROLS`.
     """
     tasks = list(dict.fromkeys(changes.task))
     height = 0.95 * len(protocols) + 0.5
@@ -119,12 +141,120 @@ def controls(changes: pd.DataFrame, protocols: Sequence[str], value: str, label:
     for row, protocol in zip(axes, protocols, strict=True):
         of_row = changes[changes.protocol == protocol]
         for ax, task in zip(row, tasks, strict=True):
-            for name, (colour, marker, line) in CONTROLS.items():
+            for name, colour, marker, line in CONTROLS.values():
                 here = of_row[(of_row.task == task) & (of_row.control == name)]
                 style = {"color": colour, "marker": marker, "linestyle": line, "label": name}
                 line_by_sparsity(ax, here, value, **style)
         row[0].set_ylabel(protocol)
     return finished(figure, axes, tasks, label, None)
+
+
+def regimes(
+    changes: pd.DataFrame, rows: Sequence[tuple[str, str]], value: str, label: str
+) -> Figure:
+    """A change by sparsity at one width: a row for each (protocol, task), a column a regime.
+
+    changes: as for `change_by_sparsity`, with the columns regime and control; a line a control.
+    """
+    columns = list(dict.fromkeys(changes.regime))
+    figure, axes = grid(
+        len(rows), len(columns), DOUBLE, 0.9 * len(rows) + 0.6, sharex=True, sharey=True
+    )
+    for row, (protocol, task) in zip(axes, rows, strict=True):
+        of_row = changes[(changes.protocol == protocol) & (changes.task == task)]
+        for ax, regime in zip(row, columns, strict=True):
+            of_regime = of_row[of_row.regime == regime]
+            for control, (name, colour, marker, line) in REGIMES.items():
+                here = of_regime[of_regime.control == control]
+                style = {"color": colour, "marker": marker, "linestyle": line, "label": name}
+                line_by_sparsity(ax, here, value, **style)
+        row[0].set_ylabel(f"{task}, {protocol}")
+    return finished(figure, axes, [plain(name) for name in columns], label, None)
+
+
+def by_score(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
+    """A change by sparsity at one width of one task: a row a protocol, a column a regime.
+
+    changes: as for `regimes`, with the columns method and scope; a line for both.
+    """
+    columns = list(dict.fromkeys(changes.regime))
+    height = 1.3 * len(protocols) + 0.8
+    figure, axes = grid(len(protocols), len(columns), DOUBLE, height, sharex=True, sharey=True)
+    for row, protocol in zip(axes, protocols, strict=True):
+        for ax, regime in zip(row, columns, strict=True):
+            of_panel = changes[(changes.protocol == protocol) & (changes.regime == regime)]
+            for (method, scope), here in of_panel.groupby(["method", "scope"], sort=False):
+                colour, marker, line = SCORES[method, scope]
+                style = {"color": colour, "marker": marker, "linestyle": line}
+                line_by_sparsity(ax, here, value, label=f"{method}, {scope}", **style)
+        row[0].set_ylabel(protocol)
+    return finished(figure, axes, [plain(name) for name in columns], label, "score")
+
+
+def plain(name: str) -> str:
+    """A name of the tables in words."""
+    return name.replace("_", "-")
+
+
+def boundary(bounds: pd.DataFrame, protocols: Sequence[str], label: str) -> Figure:
+    """The highest sparsity of each regime and scope (lines of a panel), by protocol and task.
+
+    bounds: columns protocol, task, regime, scope, highest, and low and high, which the bars span.
+    """
+    tasks = list(dict.fromkeys(bounds.task))
+    kinds = [(r, scope) for scope in dict.fromkeys(bounds.scope) for r in BOUNDARY][::-1]
+    height = 0.16 * len(kinds) * len(protocols) + 0.9
+    figure, axes = grid(len(protocols), len(tasks), DOUBLE, height, sharex=True, sharey=True)
+    for row, protocol in zip(axes, protocols, strict=True):
+        for ax, task in zip(row, tasks, strict=True):
+            here = bounds[(bounds.protocol == protocol) & (bounds.task == task)]
+            for each in here.itertuples():
+                y = kinds.index((each.regime, each.scope))
+                colour, marker = BOUNDARY[each.regime]
+                ax.plot(
+                    place(np.array([each.low, each.high])), [y, y], color=colour, lw=2.5, alpha=0.35
+                )
+                ax.plot(place(each.highest), y, marker, color=colour, ms=4, mew=0)
+            ax.grid(axis="x", lw=0.3)
+        row[0].set_yticks(range(len(kinds)), [f"{plain(r)}, {scope}" for r, scope in kinds], size=6)
+        row[0].set_ylabel(protocol)
+    for ax, task in zip(axes[0], tasks, strict=True):
+        ax.set_title(task)
+    axes[0][0].set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
+    axes[0][0].set_ylim(-0.6, len(kinds) - 0.4)
+    figure.supxlabel(label, fontsize=8)
+    return figure
+
+
+BOUNDARY = {
+    "one_shot": ("#555555", "o"),
+    "fine_tuned": ("#0072B2", "s"),
+    "rewound": ("#D55E00", "^"),
+}
+"""The colour and marker of a regime."""
+
+
+def essential_sizes(means: pd.DataFrame, protocols: Sequence[str]) -> Figure:
+    """The fewest weights by difficulty, a panel a protocol, a point a pair; the five are named.
+
+    means: columns protocol, task, difficulty, mean, low and high (NaN for too few seeds).
+    """
+    figure, [axes] = grid(1, len(protocols), DOUBLE, 2.1, sharex=True, sharey=True)
+    for ax, protocol in zip(axes, protocols, strict=True):
+        for each in means[means.protocol == protocol].itertuples():
+            known = each.task in TASKS
+            colour, marker = TASKS.get(each.task, ("0.6", "o"))
+            ax.plot([each.difficulty] * 2, [each.low, each.high], color=colour, lw=0.8)
+            ax.plot(each.difficulty, each.mean, marker, color=colour, ms=4 if known else 2.5, mew=0)
+            if known:
+                place_of_text = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 7}
+                ax.annotate(each.task, (each.difficulty, each.mean), **place_of_text)
+        ax.set_title(protocol)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel("linear-probe error")
+    axes[0].set_ylabel("fewest weights that keep 95 % of F1")
+    return figure
 
 
 def line_by_sparsity(ax: Axes, here: pd.DataFrame, value: str, **style: Any) -> None:
@@ -228,11 +358,3 @@ DEAD_UNITS = {
     "dead_pruned_95": "Study, 95\\,\\%",
 }
 """How the columns of that table are written."""
-
-
-def highest_table(highest: pd.DataFrame) -> pd.DataFrame:
-    """A row a task, a column for each protocol and width, of the highest sparsity."""
-    wide = highest.pivot(index="task", columns=["protocol", "width"], values="highest_sparsity")
-    wide = wide.loc[list(dict.fromkeys(highest.task))].map("{:.2f}".format)
-    wide.columns = [f"{protocol}, {width}" for protocol, width in wide.columns]
-    return wide.rename_axis("Task").reset_index()

@@ -69,7 +69,7 @@ def show_sample(row: Sequence[Axes], sample: pd.DataFrame, signed: bool) -> None
 AGAINST = {
     "as_coded": ("as coded", *READINGS["as_coded"]),
     "as_described": ("as described", *READINGS["as_described"]),
-    "random": ("random masks", *CONTROLS["random, by layer"]),
+    "random": ("random masks", *CONTROLS["random", "layer"][1:]),
     "seeds": ("another seed", "#0072B2", "D", "--"),
 }
 """What a dense map is compared with: label, colour, marker and line."""

@@ -4,7 +4,8 @@ Each measure takes a run and returns a table whose column `network` is the netwo
 Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
 """
 
-from lib.measures.base import PIXELS
+from lib.measures.audited import fine_tuned, rewound
+from lib.measures.base import BOTH_READINGS, LEFT, PIXELS, criteria
 from lib.measures.capacity import (
     ablation_table,
     capacity,
@@ -20,30 +21,40 @@ from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
+    boundaries,
     change,
     clusters,
     dead_units,
     embedded,
+    essential,
+    geometry,
     highest_sparsities,
     pruned,
     removed,
 )
 
 __all__ = [
+    "BOTH_READINGS",
+    "LEFT",
     "PIXELS",
     "ablation",
     "ablation_table",
     "agreement",
     "attention",
+    "boundaries",
     "capacity",
     "change",
     "clusters",
     "corrupted",
     "corruption_examples",
+    "criteria",
     "curves",
     "dead_units",
     "detectable",
     "embedded",
+    "essential",
+    "fine_tuned",
+    "geometry",
     "highest_sparsities",
     "minimum_widths",
     "models",
@@ -53,6 +64,7 @@ __all__ = [
     "pruning_changes",
     "relations",
     "removed",
+    "rewound",
     "saliency_maps",
     "strokes",
     "under_budget",

@@ -1,6 +1,7 @@
 """What every table of a run is made of."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from lib import protocols, pruning, seeds
 from lib.datasets import SIDE
+from lib.layers import Masks
 from lib.neurons import count_by_network, dead
 from lib.population import Population
+from lib.pruning import Criterion
 from lib.study import Run
 from lib.tasks import Rows
 from lib.training import auc, f1
@@ -33,38 +36,77 @@ def scores(networks: Population, rows: Rows) -> dict[str, Tensor]:
     }
 
 
-def conditions(methods: Sequence[str]) -> list[tuple[str, str, str]]:
-    """The pruning conditions (method, reading, scope): both readings of magnitude by layer, and
-    as described the other methods, and magnitude over both layers together."""
-    both = [("magnitude", reading, "layer") for reading in ("as_coded", "as_described")]
+BOTH_READINGS = [Criterion(reading=reading) for reading in ("as_coded", "as_described")]
+"""The study's criterion, the smallest weights of each layer, as its code has it and its text."""
+
+SCOPES_OF = {
+    "magnitude": ("layer", "global", "first"),
+    "random": ("layer", "erk"),
+    "snip": ("global",),
+    "synflow": ("global",),
+}
+"""Among which weights a method is compared; by layer where nothing is said. As their papers do."""
+
+
+def criteria(methods: Sequence[str]) -> list[Criterion]:
+    """The criteria that a comparison of these methods has, all as described."""
     return [
-        *(both if "magnitude" in methods else []),
-        *([("magnitude", "as_described", "global")] if "magnitude" in methods else []),
-        *((method, "as_described", "layer") for method in methods if method != "magnitude"),
+        Criterion(method, scope) for method in methods for scope in SCOPES_OF.get(method, ["layer"])
     ]
 
 
-def draws(run: Run, method: str) -> list[torch.Generator]:
-    """A generator for each network of a run, by its own name."""
+def draws(run: Run, *what: object) -> list[torch.Generator]:
+    """A generator for each network of a run, by its own name and what it is for."""
     shard = run.shard
-    name = (shard.dataset, shard.task, shard.protocol.name, method, shard.seed)
+    name = (shard.dataset, shard.task, shard.protocol.name, *what, shard.seed)
     return [seeds.generator(*name, width) for width in shard.widths]
+
+
+def start(run: Run) -> Population:
+    """The initial weights of a run's networks."""
+    shard = run.shard
+    return protocols.initial(
+        shard.protocol, shard.dataset, shard.task, list(shard.widths), shard.seed
+    )
+
+
+def masks_at(run: Run, sparsities: Sequence[float], criterion: Criterion) -> list[Masks]:
+    """One-shot masks of a run's networks at each sparsity.
+
+    Scored on the initial weights where the method's paper does so, else on the trained ones.
+    """
+    scored = start(run) if criterion.method in pruning.AT_START else run.networks
+    rows = run.shard.split.train
+    return pruning.cuts(scored, sparsities, criterion, draws(run, criterion.method), rows)
+
+
+def left(networks: Population, kept: Masks, lit: Tensor) -> dict[str, Tensor]:
+    """What masks leave, per network (networks,): the columns of `LEFT`.
+
+    sparsity_actual: the share of weights that is out; of a layer, and of the weights of lit pixels
+    and the second layer; effective: that are on no path to the output; speed_up: in theory.
+    """
+    actual = pruning.actual_sparsity(networks, kept, lit)
+    on_path = pruning.effective_sparsity(networks, kept, lit)
+    values = (*(actual[part] for part in ("overall", "layer1", "layer2", "lit")), *on_path.values())
+    return dict(zip(LEFT, (*values, pruning.speed_up(networks, kept)), strict=True))
+
+
+LEFT = ("sparsity_actual", "layer1", "layer2", "lit", "effective", "effective_lit", "speed_up")
+"""The columns of what is left: the first goes with every network, the others with their mean."""
+
+
+def facts(criterion: Criterion, regime: str = "one_shot", control: str = "none") -> dict[str, str]:
+    """The columns that say how networks were pruned: regime, control, method, reading, scope."""
+    return {"regime": regime, "control": control, **asdict(criterion)}
 
 
 def versions(networks: Population, sparsity: float) -> dict[str, Population]:
     """The networks dense, and pruned by magnitude and layer in either reading, by those names."""
     return {"dense": networks} | {
-        reading: pruning.prune(networks, sparsity, reading)
-        for reading in ("as_coded", "as_described")
+        criterion.reading: pruning.prune(networks, sparsity, criterion)
+        for criterion in BOTH_READINGS
     }
-
-
-def untrained(run: Run) -> Population:
-    """The networks of a run as they were before training."""
-    shard = run.shard
-    return protocols.initial(
-        shard.protocol, shard.dataset, shard.task, list(shard.widths), shard.seed
-    )
 
 
 PIXELS = [f"pixel_{place}" for place in range(SIDE**2)]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lib import pruning, saliency, study, tasks
-from lib.measures.base import PIXELS, conditions, draws, frame, untrained, versions
+from lib.measures.base import BOTH_READINGS, PIXELS, draws, frame, start, versions
 from lib.population import Population
+from lib.pruning import Criterion
 from lib.study import Run
 
 
@@ -74,12 +75,10 @@ Compared = Iterator[tuple[dict[str, object], Population]]
 
 def compared(run: Run, sparsity: float, seeds: dict[str, list[int]]) -> Compared:
     """The networks that `agreement` sets the dense ones beside."""
-    for method, reading, scope in conditions(["magnitude", "random"]):
-        if scope == "layer":
-            pruned = pruning.prune(
-                run.networks, sparsity, reading, method, scope, draws(run, method)
-            )
-            yield {"comparison": method, "reading": reading, "sparsity": sparsity}, pruned
+    for criterion in (*BOTH_READINGS, Criterion("random")):
+        pruned = pruning.prune(run.networks, sparsity, criterion, draws(run, criterion.method))
+        facts = {"comparison": criterion.method, "reading": criterion.reading}
+        yield {**facts, "sparsity": sparsity}, pruned
     shard, order = run.shard, seeds[run.shard.protocol.name]
     following = order[(order.index(shard.seed) + 1) % len(order)]
     if following != shard.seed:
@@ -97,7 +96,7 @@ def strokes(run: Run, rows: int) -> pd.DataFrame:
     """
     images, lit = run.shard.scored.images[:rows], run.shard.split.lit
     ink, parts = images > 0, []
-    versions = {"trained": run.networks, "untrained": untrained(run)}
+    versions = {"trained": run.networks, "untrained": start(run)}
     for (name, networks), (method, maps_of) in itertools.product(
         versions.items(), saliency.METHODS.items()
     ):

@@ -1,48 +1,50 @@
 """Tables of notebook 03: what pruning takes, and what it leaves."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from lib import pruning, tasks
-from lib.measures.base import conditions, draws, frame, scores, versions
-from lib.neurons import count_by_network, embed, silhouette
-from lib.study import IDENTITY, Run
+from lib.measures.base import BOTH_READINGS, facts, frame, left, masks_at, scores, versions
+from lib.neurons import count_by_network, embed, probe, silhouette, similarity
+from lib.population import Population
+from lib.pruning import Criterion
+from lib.study import IDENTITY, Run, load_shard
+from lib.tasks import Rows
 
 
-def pruned(run: Run, sparsities: Sequence[float], methods: Sequence[str]) -> pd.DataFrame:
-    """One-shot pruning at each sparsity, sparsity 0 (dense) first, in every condition.
+def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion]) -> pd.DataFrame:
+    """One-shot pruning at each sparsity, sparsity 0 (dense) first, by every criterion.
 
-    Columns: method, reading, scope, sparsity (asked for), sparsity_actual (overall), f1, auc,
-    dead_units, and sparsity_layer1, sparsity_layer2, sparsity_lit.
+    Columns: those of `facts`, sparsity (asked for), f1, auc, dead_units, and those of `base.LEFT`.
     """
     networks, rows, lit = run.networks, run.shard.scored, run.shard.split.lit
-    parts = []
-    for method, reading, scope in conditions(methods):
-        ranks = pruning.rank(networks, method, scope, draws(run, method))
-        for sparsity in (0.0, *sparsities):
-            kept = pruning.masks(networks, ranks, sparsity, reading)
-            actual = pruning.actual_sparsity(networks, kept, lit)
-            parts.append(
-                frame(
-                    len(networks),
-                    method=method,
-                    reading=reading,
-                    scope=scope,
-                    sparsity=sparsity,
-                    sparsity_actual=actual.pop("overall"),
-                    **scores(pruning.apply(networks, kept), rows),
-                    **{f"sparsity_{part}": share for part, share in actual.items()},
-                )
-            )
+    levels = (0.0, *sparsities)
+    parts = [
+        frame(
+            len(networks),
+            **facts(criterion),
+            sparsity=sparsity,
+            **scores(pruning.apply(networks, kept), rows),
+            **left(networks, kept, lit),
+        )
+        for criterion in criteria
+        for sparsity, kept in zip(levels, masks_at(run, levels, criterion), strict=True)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
 def change(networks: pd.DataFrame, value: str) -> pd.Series:
-    """A score's change by pruning, from a table of `pruned`: each network's less its dense one."""
-    same = [*IDENTITY, "method", "reading", "scope"]
+    """A score's change by pruning, from a table of `pruned`: each network's less its dense one.
+
+    A control's is less that of the dense network on the other side of the comparison.
+    """
+    same = [*IDENTITY, "regime", "method", "reading", "scope"]
     dense = networks[value].where(networks.sparsity == 0)
     return networks[value] - dense.groupby([networks[name] for name in same]).transform("max")
 
@@ -59,6 +61,23 @@ def highest_sparsities(changes: pd.DataFrame, by: Sequence[str], tolerance: floa
     return kept.max().rename("highest_sparsity").reset_index()
 
 
+def boundaries(changes: pd.DataFrame, by: Sequence[str], tolerance: float) -> pd.DataFrame:
+    """As `highest_sparsities`, and of the ends of the interval: columns by, highest, low, high.
+
+    low and high: the same where the end of the mean's interval is held against the tolerance; NaN
+    where there are too few seeds for one.
+    """
+    found = {
+        name: highest_sparsities(changes.assign(mean=changes[column]), by, tolerance)
+        for name, column in {"highest": "mean", "low": "low", "high": "high"}.items()
+    }
+    table = found["highest"].rename(columns={"highest_sparsity": "highest"})
+    given = changes.groupby(list(by), sort=False).low.count().gt(0).to_numpy()
+    for name in ("low", "high"):
+        table[name] = found[name].highest_sparsity.where(given)
+    return table
+
+
 def dead_units(networks: pd.DataFrame, sparsity: float) -> pd.DataFrame:
     """Dead units before magnitude pruning by layer and after, from a table of `pruned`.
 
@@ -66,6 +85,7 @@ def dead_units(networks: pd.DataFrame, sparsity: float) -> pd.DataFrame:
     max and n over seeds.
     """
     here = networks[(networks.method == "magnitude") & (networks.scope == "layer")]
+    here = here[(here.regime == "one_shot") & (here.control == "none")]
     here = here[here.sparsity.isin([0, sparsity])]
     here = here.assign(version=here.reading.where(here.sparsity > 0, "dense"))
     groups = here.drop_duplicates([*IDENTITY, "version"]).groupby(
@@ -98,6 +118,58 @@ def removed(run: Run, sparsities: Sequence[float]) -> pd.DataFrame:
                 )
             )
     return pd.concat(parts, ignore_index=True)
+
+
+HIGHEST = math.nextafter(1, 0)
+"""The highest sparsity that can be asked for."""
+
+
+def essential(run: Run) -> pd.DataFrame:
+    """The fewest weights that keep 95 % of the dense network's F1: columns reading, weights, dense.
+
+    By magnitude and layer (`pruning.essential_sizes`). As coded no more than a hundredth of the
+    weights can go: what is left then, where fewer would do.
+    """
+    networks, ranks = run.networks, pruning.rank(run.networks)
+    fewest = pruning.essential_sizes(networks, ranks, run.shard.scored)
+    left = pruning.counts(networks, pruning.masks(networks, ranks, HIGHEST, "as_coded"))
+    weights = {"as_coded": fewest.maximum(left), "as_described": fewest}
+    dense = pruning.counts(networks, pruning.whole(networks))
+    return pd.concat(
+        [frame(len(networks), reading=r, weights=each, dense=dense) for r, each in weights.items()],
+        ignore_index=True,
+    )
+
+
+def geometry(run: Run, sparsity: float, rows: int, seeds: dict[str, list[int]]) -> pd.DataFrame:
+    """What the hidden layer keeps, on the first `rows` scored rows, and of two seeds beside it.
+
+    Columns comparison ("pruned", with the dense network; "seeds", dense with that of the protocol's
+    next seed), reading, sparsity, cka (linear), and of both sides silhouette and probe (accuracy of
+    a linear probe that is fitted on as many training rows), "_dense" for the dense one.
+    """
+    scored, networks = run.shard.scored.take(torch.arange(rows)), run.networks
+    fit = run.shard.split.train.take(torch.arange(rows))
+    of_protocol = seeds[run.shard.protocol.name]
+    after = of_protocol[(of_protocol.index(run.shard.seed) + 1) % len(of_protocol)]
+    other = load_shard(replace(run.shard, seed=after)).networks
+    dense = {f"{name}_dense": each for name, each in apart(networks, fit, scored).items()}
+    sides = {("pruned", c.reading): pruning.prune(networks, sparsity, c) for c in BOTH_READINGS}
+    parts = []
+    for (comparison, reading), side in (sides | {("seeds", ""): other}).items():
+        values = {"cka": similarity(networks, side, scored.images), **apart(side, fit, scored)}
+        at = sparsity if comparison == "pruned" else 0.0
+        facts = {"comparison": comparison, "reading": reading, "sparsity": at}
+        parts.append(frame(len(networks), **facts, **values, **dense))
+    return pd.concat(parts, ignore_index=True)
+
+
+def apart(networks: Population, fit: Rows, scored: Rows) -> dict[str, Tensor]:
+    """How far the classes stand apart in each hidden layer: silhouette, and accuracy of a probe."""
+    hidden = networks.hidden(scored.images)
+    units = map(networks.units_of, range(len(networks)))
+    by_network = [silhouette(hidden[:, each], scored.labels) for each in units]
+    return {"silhouette": torch.tensor(by_network), "probe": probe(networks, fit, scored)}
 
 
 def hidden_layers(run: Run, sparsity: float, rows: int) -> dict[str, Tensor]:

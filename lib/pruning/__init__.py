@@ -10,9 +10,12 @@ from lib.pruning.controls import dense_widths, fresh, random_like, shuffled
 from lib.pruning.masking import (
     READINGS,
     SCOPES,
+    STUDIED,
+    Criterion,
     Ranks,
     apply,
     cut,
+    cuts,
     joined,
     masks,
     prune,
@@ -20,8 +23,8 @@ from lib.pruning.masking import (
     synflow,
     whole,
 )
-from lib.pruning.regimes import Round, fine_tuned, rewound, schedule, trained
-from lib.pruning.scoring import METHODS
+from lib.pruning.regimes import Round, fine_tuned, rewound, schedule, through, trained
+from lib.pruning.scoring import AT_START, METHODS
 from lib.pruning.sizes import (
     actual_sparsity,
     counts,
@@ -32,9 +35,12 @@ from lib.pruning.sizes import (
 )
 
 __all__ = [
+    "AT_START",
     "METHODS",
     "READINGS",
     "SCOPES",
+    "STUDIED",
+    "Criterion",
     "Masks",
     "Ranks",
     "Round",
@@ -42,6 +48,7 @@ __all__ = [
     "apply",
     "counts",
     "cut",
+    "cuts",
     "dense_widths",
     "effective",
     "effective_sparsity",
@@ -58,6 +65,7 @@ __all__ = [
     "shuffled",
     "speed_up",
     "synflow",
+    "through",
     "trained",
     "whole",
 ]

@@ -77,6 +77,22 @@ SCOPES: dict[str, Callable[[Tensor, Tensor], Pair]] = {
 
 
 @dataclass(frozen=True)
+class Criterion:
+    """How the weights that go are chosen: by what score, among which of them, in which reading.
+
+    method: a name in `scoring.METHODS`; scope: in `SCOPES`; reading: in `READINGS`.
+    """
+
+    method: str = "magnitude"
+    scope: str = "layer"
+    reading: str = "as_described"
+
+
+STUDIED = Criterion()
+"""As the published study's text says: the smallest weights of each layer."""
+
+
+@dataclass(frozen=True)
 class Ranks:
     """The place of each weight, 0 for the first to go, among those of its `scope`.
 
@@ -116,20 +132,19 @@ def ranked(networks: Population, scores: Scores, scope: str) -> Ranks:
 
 def rank(
     networks: Population,
-    method: str = "magnitude",
-    scope: str = "layer",
+    criterion: Criterion = STUDIED,
     draws: Sequence[torch.Generator] | None = None,
     rows: Rows | None = None,
 ) -> Ranks:
-    """Rank every weight of every network by a method of `lib.pruning.scoring`.
+    """Rank every weight of every network by a criterion, whose reading does not matter here.
 
-    scope: a name in `SCOPES`. `draws` holds a generator for each network and serves the method
-    "random", so that a network's masks do not depend on its company; `rows` are the training rows
-    for "activation", "gradient" and "snip". Raises `UserError` for an unknown method or scope, a
-    missing `draws` or `rows`, and a network of width 0.
+    `draws` holds a generator for each network and serves the method "random", so that a network's
+    masks do not depend on its company; `rows` are the training rows for "activation", "gradient"
+    and "snip". Raises `UserError` for an unknown method or scope, a missing `draws` or `rows`, and
+    a network of width 0.
     """
     refuse_mirrored(networks)
-    return ranked(networks, scores(networks, method, draws, rows), scope)
+    return ranked(networks, scores(networks, criterion.method, draws, rows), criterion.scope)
 
 
 def fraction_of(sparsity: float, reading: str) -> float:
@@ -202,32 +217,41 @@ def synflow(networks: Population, sparsity: float, scope: str = "global") -> Mas
     return kept
 
 
+def cuts(
+    networks: Population,
+    sparsities: Sequence[float],
+    criterion: Criterion = STUDIED,
+    draws: Sequence[torch.Generator] | None = None,
+    rows: Rows | None = None,
+) -> list[Masks]:
+    """One-shot masks at each sparsity; see `rank` and `masks` for the options and errors."""
+    if criterion.method == "synflow":
+        shares = [fraction_of(sparsity, criterion.reading) for sparsity in sparsities]
+        return [synflow(networks, share, criterion.scope) for share in shares]
+    ranks = rank(networks, criterion, draws, rows)
+    return [masks(networks, ranks, sparsity, criterion.reading) for sparsity in sparsities]
+
+
 def cut(
     networks: Population,
     sparsity: float,
-    reading: str = "as_described",
-    method: str = "magnitude",
-    scope: str = "layer",
+    criterion: Criterion = STUDIED,
     draws: Sequence[torch.Generator] | None = None,
     rows: Rows | None = None,
 ) -> Masks:
-    """One-shot masks by any of `METHODS`; see `rank` and `masks` for the options and errors."""
-    if method == "synflow":
-        return synflow(networks, fraction_of(sparsity, reading), scope)
-    return masks(networks, rank(networks, method, scope, draws, rows), sparsity, reading)
+    """The masks of `cuts` at one sparsity."""
+    return cuts(networks, [sparsity], criterion, draws, rows)[0]
 
 
 def prune(
     networks: Population,
     sparsity: float,
-    reading: str = "as_described",
-    method: str = "magnitude",
-    scope: str = "layer",
+    criterion: Criterion = STUDIED,
     draws: Sequence[torch.Generator] | None = None,
     rows: Rows | None = None,
 ) -> Population:
     """The population pruned in one shot, by the masks of `cut`."""
-    return apply(networks, cut(networks, sparsity, reading, method, scope, draws, rows))
+    return apply(networks, cut(networks, sparsity, criterion, draws, rows))
 
 
 def apply(networks: Population, kept: Masks) -> Population:

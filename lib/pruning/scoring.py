@@ -91,6 +91,9 @@ ON_ROWS: dict[str, Callable[[Population, Rows], Scores]] = {
 METHODS = (*ON_WEIGHTS, "random", *ON_ROWS, "synflow")
 """The ways to choose the weights that go."""
 
+AT_START = ("snip", "synflow")
+"""The methods whose papers score the initial weights, before any training."""
+
 
 def scores(
     networks: Population,

@@ -1,0 +1,135 @@
+"""Tables of notebook 03 for which pruned networks are trained on, each beside its controls.
+
+A control stands at the width and sparsity of the network that it is compared with. "random" and
+"shuffled" have its weights under another mask, "fresh" other initial weights under its mask, and
+"dense" is a network of fewer units, dense, with as many weights.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+
+from lib import protocols, pruning, seeds
+from lib.layers import Masks
+from lib.measures.base import draws, facts, frame, left, masks_at, scores, start
+from lib.population import Population, stack
+from lib.protocols import Protocol
+from lib.pruning import Criterion
+from lib.study import Run
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Networks under masks. rows: columns network (in the run), control, sparsity; one each."""
+
+    rows: pd.DataFrame
+    networks: Population
+    kept: Masks
+
+
+def batch(control: str, sparsity: float, networks: Population, kept: Masks) -> Batch:
+    """The networks of a run in one condition."""
+    return Batch(frame(len(networks), control=control, sparsity=sparsity), networks, kept)
+
+
+def gathered(batches: Sequence[Batch]) -> Batch:
+    """Several batches as one, which is then trained and scored at once."""
+    return Batch(
+        pd.concat([each.rows for each in batches], ignore_index=True),
+        stack([each.networks for each in batches]),
+        pruning.joined([each.kept for each in batches]),
+    )
+
+
+def order(run: Run) -> torch.Generator:
+    """The order in which the run's networks met their rows."""
+    return seeds.generator(run.shard.dataset, run.shard.task, "order", run.shard.seed)
+
+
+def trained(run: Run, begin: Batch, **changes: object) -> Batch:
+    """A batch trained on its masks, by the run's protocol with some of its fields replaced."""
+    protocol: Protocol = replace(run.shard.protocol, **changes)  # type: ignore[arg-type]
+    end = pruning.trained(begin.networks, begin.kept, run.shard.split, protocol, order(run))
+    return replace(begin, networks=end)
+
+
+def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) -> list[Batch]:
+    """The controls that have the same weights under another mask."""
+    drawn: dict[str, Callable[..., Masks]] = {
+        "random": pruning.random_like,
+        "shuffled": pruning.shuffled,
+    }
+    return [
+        batch(control, sparsity, networks, draw(networks, kept, draws(run, control, sparsity)))
+        for control, draw in drawn.items()
+    ]
+
+
+def other_weights(run: Run, sparsity: float, kept: Masks) -> list[Batch]:
+    """The controls that begin from other weights, not trained yet."""
+    shard, widths = run.shard, list(run.shard.widths)
+    name = (shard.protocol, shard.dataset, shard.task)
+    weights = pruning.counts(run.networks, kept)
+    features = len(run.networks.weight1)
+    narrow = protocols.initial(*name, pruning.dense_widths(features, weights).tolist(), shard.seed)
+    return [
+        batch("fresh", sparsity, pruning.fresh(*name, widths, shard.seed), kept),
+        batch("dense", sparsity, narrow, pruning.whole(narrow)),
+    ]
+
+
+def table(run: Run, regime: str, criterion: Criterion, found: Batch) -> pd.DataFrame:
+    """What a batch scores, and what its masks leave: columns as those of `measures.pruned`."""
+    networks = pruning.apply(found.networks, found.kept)
+    columns = facts(criterion, regime) | {"control": found.rows.control}
+    values = scores(networks, run.shard.scored) | left(networks, found.kept, run.shard.split.lit)
+    return found.rows.drop(columns="control").assign(
+        **columns, **{name: value.numpy() for name, value in values.items()}
+    )
+
+
+def fine_tuned(
+    run: Run, criterion: Criterion, sparsities: Sequence[float], epochs: dict[str, int]
+) -> pd.DataFrame:
+    """Pruning in one shot and training on, for `epochs` of each protocol; columns of `pruned`.
+
+    Both regimes: before that training ("one_shot") and after it ("fine_tuned"). By the study's
+    criterion beside the controls; "fresh" and "dense" are trained by the whole protocol first.
+    Sparsity 0 is the dense network, which "fine_tuned" trains on for as long as the others.
+    """
+    networks, levels = run.networks, (0.0, *sparsities)
+    masks = dict(zip(levels, masks_at(run, levels, criterion), strict=True))
+    batches = [batch("none", sparsity, networks, kept) for sparsity, kept in masks.items()]
+    if criterion == pruning.STUDIED:
+        pruned = list(masks.items())[1:]
+        batches += [each for at in pruned for each in other_masks(run, networks, *at)]
+        begin = gathered([each for at in pruned for each in other_weights(run, *at)])
+        batches.append(trained(run, begin))
+    found = gathered(batches)
+    tuned = trained(run, found, epochs=epochs[run.shard.protocol.name])
+    parts = {"one_shot": found, "fine_tuned": tuned}
+    return pd.concat(
+        [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True
+    )
+
+
+def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.DataFrame:
+    """Iterative magnitude pruning with rewinding, about a fifth a round; columns of `pruned`.
+
+    The rounds meet each of the rising `sparsities` (`pruning.through`). By the study's criterion
+    beside the controls, which are trained by the whole protocol from initial weights.
+    """
+    begin, split, protocol = start(run), run.shard.split, run.shard.protocol
+    rounds = pruning.through(sparsities)
+    batches, controls = [], []
+    for each in pruning.rewound(begin, split, protocol, order(run), rounds, criterion.scope):
+        if each.sparsity in (0, *sparsities):
+            batches.append(batch("none", each.sparsity, each.networks, each.kept))
+        if each.sparsity in sparsities and criterion == pruning.STUDIED:
+            controls += other_masks(run, begin, each.sparsity, each.kept)
+            controls += other_weights(run, each.sparsity, each.kept)
+    if controls:
+        batches.append(trained(run, gathered(controls)))
+    return table(run, "rewound", criterion, gathered(batches))
