@@ -232,20 +232,6 @@ def joined(work: Sequence[Any], jobs: int) -> pd.DataFrame:
     return pd.concat(list(bar), ignore_index=True)
 
 
-def probe_errors(dataset: str, tasks: Sequence[str], limit: int | None, jobs: int = 1) -> pd.Series:
-    """The linear-probe error of each task, as `measure` has it, by task."""
-    found = Parallel(n_jobs=jobs)(delayed(probe_error)(dataset, task, limit) for task in tasks)
-    return pd.Series(found, index=pd.Index(tasks, name="task"), name="difficulty")
-
-
-def probe_error(dataset: str, task: str, limit: int | None) -> float:
-    """The linear-probe error of one pair, from all rows of the training file or the first ones."""
-    data = datasets.load(dataset)
-    train, test = (pair_rows(data, task, part) for part in ("train", "test"))
-    with threadpool_limits(1):
-        return linear_probe_error(train.take(torch.arange(len(train))[:limit]), test)
-
-
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
     """The measures of difficulty with a column `rank`: by measure, 1 is the easiest pair.
 
