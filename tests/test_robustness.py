@@ -8,7 +8,7 @@ import torch
 from lib import ROOT, measures, plan, study
 from lib.figures.robustness import power_table
 from lib.parameters import read_profile
-from lib.pruning import prune
+from lib.pruning import Criterion, prune
 from lib.statistics import power
 from lib.training import f1
 
@@ -40,8 +40,11 @@ def test_a_change_by_pruning_is_that_of_the_same_network_in_either_reading(run):
     rows = run.shard.scored
     found = measures.pruning_changes(run, sparsity=0.95).set_index(["reading", "network"])
     for reading in ("as_coded", "as_described"):
-        sparse = f1(prune(run.networks, 0.95, reading).logits(rows.images), rows.labels)
-        change = sparse - f1(run.networks.logits(rows.images), rows.labels)
+        pruned = prune(run.networks, 0.95, Criterion(reading=reading))
+        sparse, dense = (
+            f1(each.logits(rows.images), rows.labels) for each in (pruned, run.networks)
+        )
+        change = sparse - dense
         np.testing.assert_allclose(found.difference[reading], change, atol=1e-6)
 
 
