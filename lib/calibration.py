@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lib import backends, figures, parameters, published
 from lib.backends import Machine
-from lib.errors import UserError, unknown
+from lib.errors import UserError, told, unknown
 from lib.figures.calibration import by_remaining
 from lib.lenet import WEIGHTS, Masks, Recipe, State, accuracy, initial, masked, rows, trained, whole
 from lib.pruning import schedule
@@ -248,22 +248,17 @@ def numbers(report: Report, networks: pd.DataFrame, values: Mapping[str, Any]) -
     report.number("calibration.matched", shares[means >= means[0]].min())
 
 
-def main(arguments: list[str]) -> int:
+@told
+def main(arguments: list[str]) -> None:
     """Run the calibration of a profile; 0, or 2 after one sentence where it cannot be."""
     if len(arguments) != 1:
-        print("usage: python -m lib.calibration params/calibration", file=sys.stderr)
-        return 2
-    try:
-        values = read(Path(arguments[0]))
-        networks = table(values)
-        figures.use_style()
-        report = Report("calibration", values)
-        report.figure(by_remaining(plotted(networks), ASKED, FLOOR), "lenet", plotted(networks))
-        numbers(report, networks, values)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+        raise UserError("usage: python -m lib.calibration params/calibration")
+    values = read(Path(arguments[0]))
+    networks = table(values)
+    figures.use_style()
+    report = Report("calibration", values)
+    report.figure(by_remaining(plotted(networks), ASKED, FLOOR), "lenet", plotted(networks))
+    numbers(report, networks, values)
 
 
 if __name__ == "__main__":

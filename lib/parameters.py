@@ -27,7 +27,7 @@ from pydantic import (
 
 from lib import ROOT, datasets, protocols, pruning, tasks
 from lib.corruptions import CORRUPTIONS
-from lib.errors import UserError, unknown
+from lib.errors import UserError, told, unknown
 
 NOTEBOOKS = ("01_tasks", "02_capacity", "03_pruning", "04_robustness", "05_saliency")
 
@@ -291,7 +291,8 @@ def check_given(folder: Path, values: dict[str, Any]) -> None:
         check_replay(own | values, "-y")
 
 
-def main(arguments: list[str]) -> int:
+@told
+def main(arguments: list[str]) -> None:
     """Check a profile folder, and values given beside it, each as papermill takes it with -y.
 
     Returns 0 where all is well, 2 after one sentence where it is not.
@@ -300,14 +301,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("profile", type=Path, metavar="params/<profile>")
     parser.add_argument("-y", action="append", default=[], metavar="'name: value'")
     options = parser.parse_args(arguments)
-    try:
-        check_profile(options.profile)
-        for text in options.y:
-            check_given(options.profile, parsed(text, f"-y {text!r}"))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    check_profile(options.profile)
+    for text in options.y:
+        check_given(options.profile, parsed(text, f"-y {text!r}"))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from joblib import cpu_count
 from lib import ROOT, datasets, parameters, study
 from lib.costs import EPOCHS, Speed, costs, epochs_by_width, on_disk, speed
 from lib.difficulty import ALL_PAIRS
-from lib.errors import UserError, unknown
+from lib.errors import told, unknown
 from lib.study import Shard
 
 Settings = Mapping[str, Any]
@@ -280,30 +280,26 @@ def sources(wanted: Sequence[Shard], fast: Speed) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str]) -> int:
+@told
+def main(arguments: list[str]) -> None:
     """Print the plan of a profile; 0, or 2 and one sentence where something given is wrong."""
     parser = argparse.ArgumentParser("python -m lib.plan", description="Count and time a study.")
     parser.add_argument("profile", type=Path, help="a folder of params/")
     parser.add_argument("--datasets", nargs="+", help="in the place of the profile's own")
     options = parser.parse_args(arguments)
-    try:
-        parameters.check_profile(options.profile)
-        profile = parameters.read_profile(options.profile)
-        names = options.datasets or [profile["02_capacity"]["dataset"]]
-        for name in names:
-            if name not in datasets.OPTIONS:
-                raise unknown("dataset", name, datasets.OPTIONS)
-        wanted = [
-            shard
-            for name in names
-            for shard in shards({n: {**s, "dataset": name} for n, s in profile.items()})
-        ]
-        fast = speed(wanted)
-        print(summary(costs(wanted, fast)), sources(wanted, fast), sep="\n\n")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    parameters.check_profile(options.profile)
+    profile = parameters.read_profile(options.profile)
+    names = options.datasets or [profile["02_capacity"]["dataset"]]
+    for name in names:
+        if name not in datasets.OPTIONS:
+            raise unknown("dataset", name, datasets.OPTIONS)
+    wanted = [
+        shard
+        for name in names
+        for shard in shards({n: {**s, "dataset": name} for n, s in profile.items()})
+    ]
+    fast = speed(wanted)
+    print(summary(costs(wanted, fast)), sources(wanted, fast), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from lib.errors import UserError
+from lib.errors import UserError, told
 
 SHOWN = 5
 """Of what has moved in a table, so much is told in full."""
@@ -388,16 +388,12 @@ def report(committed: Path, now: Path) -> int:
     return count
 
 
+@told
 def main(arguments: list[str]) -> int:
     """Compare the two folders given: 0 where nothing moved, 1 where something did, 2 if misused."""
     if len(arguments) != 2:
-        print("usage: python -m lib.verify <committed folder> <folder now>", file=sys.stderr)
-        return 2
-    try:
-        count = report(*map(Path, arguments))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+        raise UserError("usage: python -m lib.verify <committed folder> <folder now>")
+    count = report(*map(Path, arguments))
     print(f"{count} moved: see above" if count else "nothing moved beyond its tolerance")
     return int(count > 0)
 

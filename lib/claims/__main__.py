@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib import store
 from lib.claims import decide, publish
-from lib.errors import UserError
+from lib.errors import UserError, told
 from lib.parameters import NOTEBOOKS
 from lib.report import folders
 
@@ -29,17 +29,12 @@ def recompute(figures: Path, generated: Path) -> None:
     print(publish(figures, generated).verdict.value_counts().to_string())
 
 
-def main(arguments: list[str]) -> int:
+@told
+def main(arguments: list[str]) -> None:
     """Recompute the verdicts of the profile given; 2 and one sentence where that cannot be."""
     if len(arguments) != 1:
-        print("usage: python -m lib.claims PROFILE", file=sys.stderr)
-        return 2
-    try:
-        recompute(*folders(arguments[0]))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+        raise UserError("usage: python -m lib.claims PROFILE")
+    recompute(*folders(arguments[0]))
 
 
 if __name__ == "__main__":
