@@ -82,7 +82,7 @@ def rows(recipe: Recipe, seed: int) -> Rows:
 
 
 class Affine(torch.autograd.Function):
-    """x @ weight.T + bias and its gradients by `lib.products`, at twice the speed of PyTorch's."""
+    """x @ weight.T + bias and its gradients by the routine of `lib.products`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

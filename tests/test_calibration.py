@@ -1,9 +1,7 @@
 """The calibration prunes LeNet-300-100 by our ranks, rewinds it, and does so the same again."""
 
-import os
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 
 import pandas as pd
@@ -11,6 +9,7 @@ import pytest
 import torch
 import yaml
 from test_store import content
+from test_verdicts import typeset
 from torch import nn
 from torch.nn.utils import prune
 
@@ -143,13 +142,8 @@ def test_a_sentence_of_the_paper_follows_the_number(tmp_path, accuracy, says):
         f"\\defresult{{{name}}}{{{value}}}{{}}{{}}{{}}\n" for name, value in given.items()
     )
     (tmp_path / "generated" / "calibration.tex").write_text(numbers)
-    (tmp_path / "sentence.tex").write_text(SENTENCE)
-    environment = os.environ | {"TEXINPUTS": f".:{ROOT / 'paper'}:"}
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "sentence.tex"]
-    made = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert made.returncode == 0, made.stdout
-    read = subprocess.run(["pdftotext", "sentence.pdf", "-"], cwd=tmp_path, capture_output=True)
-    assert " ".join(read.stdout.decode().split()).startswith(f"They {says} it. So n/a it.")
+    said, _ = typeset(SENTENCE, tmp_path)
+    assert said.startswith(f"They {says} it. So n/a it.")
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ PROSE = r"""\documentclass{article}\usepackage{natbib,results}\raggedright\hyphe
 \input{sections/conclusion}\end{document}"""
 
 
-def read(text: str, folder: Path) -> tuple[str, str]:
+def typeset(text: str, folder: Path) -> tuple[str, str]:
     """What a LaTeX text says when it is typeset beside `generated`, in one line, and the log."""
     (folder / "text.tex").write_text(text)
     environment = os.environ | {"TEXINPUTS": f".:{ROOT / 'paper'}:"}
@@ -152,7 +152,7 @@ def tex(test: Callable[..., None]) -> Callable[..., None]:
 )
 def test_a_sentence_of_the_paper_follows_the_verdict(networks, says, tmp_path):
     decided(tmp_path, networks)
-    text, log = read(SENTENCE, tmp_path)
+    text, log = typeset(SENTENCE, tmp_path)
     assert text.startswith(says)
     assert text.count("Elsewhere: n/a.") == 1
     assert "saliency.strokes has no verdict" in log
@@ -178,7 +178,7 @@ CHOSEN = {
 )
 def test_the_abstract_and_the_conclusion_follow_the_verdict(networks, verdict, tmp_path):
     decided(tmp_path, networks)
-    text, _ = read(PROSE, tmp_path)
+    text, _ = typeset(PROSE, tmp_path)
     for case, sentences in CHOSEN.items():
         assert [sentence in text for sentence in sentences] == [case == verdict] * 2
 
