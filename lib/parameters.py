@@ -153,6 +153,8 @@ TYPES: dict[str, Any] = {
     "tested_widths": Annotated[list[Count], Field(min_length=1)],
     "methods": list[Method],
     "corruptions": list[CorruptionName],
+    "draws": Count,
+    "kinds": Annotated[list[CorruptionName], Field(min_length=1)],
 }
 """What each parameter may be, by its name: a name means the same in every notebook."""
 

@@ -17,6 +17,8 @@ from lib.measures.capacity import (
     under_budget,
 )
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
+from lib.measures.expected import expected
+from lib.measures.leads import beside_logistic, leads, leads_by_task
 from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
@@ -41,6 +43,7 @@ __all__ = [
     "ablation_table",
     "agreement",
     "attention",
+    "beside_logistic",
     "boundaries",
     "capacity",
     "change",
@@ -53,9 +56,12 @@ __all__ = [
     "detectable",
     "embedded",
     "essential",
+    "expected",
     "fine_tuned",
     "geometry",
     "highest_sparsities",
+    "leads",
+    "leads_by_task",
     "minimum_widths",
     "models",
     "occluded",
