@@ -114,7 +114,7 @@ def number_cells(ax: Axes, values: np.ndarray, bold: np.ndarray, dark: float) ->
         ax.text(
             column,
             row,
-            f"{value:.0f}",
+            f"{round(value)}",
             size=5.5,
             ha="center",
             va="center",
@@ -123,10 +123,15 @@ def number_cells(ax: Axes, values: np.ndarray, bold: np.ndarray, dark: float) ->
         )
 
 
-def f1_by_severity(networks: pd.DataFrame) -> Figure:
-    """Mean F1 by severity, a panel for each corruption, a line for each width; 0 is the reference.
+SCORES = {"f1": "F1", "error": "error"}
+"""How a score is written."""
 
-    networks: as `measures.corrupted` gives it, of one task and protocol. Bands are 95 % intervals.
+
+def by_severity(networks: pd.DataFrame, value: str) -> Figure:
+    """Mean F1 or error by severity, a panel for each corruption, a line for each width.
+
+    networks: as `measures.corrupted` gives it, of one task and protocol; width 0 is the reference.
+    Bands are 95 % intervals.
     """
     names, columns = list(dict.fromkeys(networks.corruption)), 5
     rows = -(-len(names) // columns)
@@ -139,13 +144,13 @@ def f1_by_severity(networks: pd.DataFrame) -> Figure:
             here = of_width.assign(amount=of_width.severity)
             shown = str(width) if width else "0 (logistic regression)"
             style = {"marker": markers[width], "linestyle": "-" if width else ":", "label": shown}
-            line_by_amount(ax, here, "f1", colours[width], **style)
+            line_by_amount(ax, here, value, colours[width], **style)
         ax.set_title(written(name), size=7, pad=2)
         ax.set_xticks(range(6))
     for ax in panels[len(names) :]:
         ax.axis("off")
     for row in axes:
-        row[0].set_ylabel("F1")
+        row[0].set_ylabel(SCORES[value])
     for ax in axes[-1]:
         ax.set_xlabel("severity")
     handles = panels[0].get_legend_handles_labels()
