@@ -23,6 +23,7 @@ from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
+    CONDITION,
     boundaries,
     change,
     clusters,
@@ -31,12 +32,14 @@ from lib.measures.pruned import (
     essential,
     geometry,
     highest_sparsities,
+    of_seeds,
     pruned,
     removed,
 )
 
 __all__ = [
     "BOTH_READINGS",
+    "CONDITION",
     "LEFT",
     "PIXELS",
     "ablation",
@@ -65,6 +68,7 @@ __all__ = [
     "minimum_widths",
     "models",
     "occluded",
+    "of_seeds",
     "printed",
     "pruned",
     "pruning_changes",
