@@ -51,7 +51,7 @@ def leads(table: pd.DataFrame, wide: int, narrow: int) -> Figure:
     significant after Holm's correction. Corruptions stand in the order of the last protocol's lead
     in F1, below the clean images, which have nothing to lose.
     """
-    figure, [axes] = grid(1, len(QUANTITIES), SINGLE, 3.9, sharey=True)
+    figure, [axes] = grid(1, len(QUANTITIES), SINGLE, 2.75, sharey=True)
     protocols = [name for name in PROTOCOLS if name in set(table.protocol)]
     last = table[(table.protocol == protocols[-1]) & (table.quantity == "f1")]
     by_lead = list(last.sort_values("effect").corruption)
@@ -70,7 +70,7 @@ def leads(table: pd.DataFrame, wide: int, narrow: int) -> Figure:
         ax.axvline(0, color="0.4", lw=0.6, zorder=0)
         ax.set_title(title, size=7)
         ax.set_xlabel(f"{wide} over {narrow} units", size=7)
-    axes[0].set_yticks(range(len(order)), [written(name) for name in order])
+    axes[0].set_yticks(range(len(order)), [written(name) for name in order], size=6)
     axes[0].set_ylim(-0.6, len(order) - 0.4)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
