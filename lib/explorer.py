@@ -36,7 +36,7 @@ class Explorer:
             for name, values in offered(settings).items()
         }
         self.words = widgets.HTML()
-        self.picture = widgets.Image(format="png", layout={"max_width": "100%", "width": "600px"})
+        self.picture = widgets.Image(format="png", layout={"max_width": "480px"})
         for each in self.controls.values():
             each.observe(lambda _: self.update(), "value")
         self.panel = panel(settings, begin)
@@ -55,7 +55,8 @@ class Explorer:
     def show(self, seen: Panel) -> None:
         """Show a panel."""
         self.picture.value, self.picture.layout.visibility = seen.picture, "visible"
-        self.words.value = "<br>".join(escape(line) for line in seen.words.splitlines())
+        lines = "<br>".join(escape(line) for line in seen.words.splitlines())
+        self.words.value = f"<div style='line-height: 1.4'>{lines}</div>"
 
     def fail(self, error: Exception) -> None:
         """Show an error, in its own words where they are for the reader."""
@@ -64,11 +65,9 @@ class Explorer:
         self.words.value = f"<b>{escape(f'{kind}{error}')}</b>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        sides = [
-            widgets.VBox(list(self.controls.values())),
-            widgets.VBox([self.words, self.picture]),
-        ]
-        box = widgets.Box(sides, layout={"flex_flow": "row wrap", "grid_gap": "12px"})
+        chosen = widgets.VBox(list(self.controls.values()))
+        seen = widgets.VBox([self.words, self.picture], layout={"flex": "1 1 420px"})
+        box = widgets.Box([chosen, seen], layout={"flex_flow": "row wrap"})
         return {**self.panel._repr_mimebundle_(), WIDGET: box._repr_mimebundle_()[WIDGET]}
 
 

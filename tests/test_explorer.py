@@ -206,19 +206,20 @@ def program(*names: str) -> str:
 
 
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    """A headless Chromium that keeps what its console says."""
+def browser(tmp_path) -> Iterator[Any]:
+    """A headless Chromium that keeps what its console says, and a screenshot of its end."""
     selenium = pytest.importorskip("selenium.webdriver", reason="no selenium")
     options = selenium.ChromeOptions()
     options.binary_location = program("chromium", "chromium-browser", "google-chrome")
     for switch in (
-        *("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,1100"),
+        *("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,1350"),
         *("disable-background-networking", "disable-component-update", "no-first-run"),
     ):
         options.add_argument(f"--{switch}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = selenium.Chrome(options, selenium.ChromeService(program("chromedriver")))
     yield driver
+    driver.save_screenshot(str(tmp_path / "browser.png"))
     driver.quit()
 
 
@@ -268,7 +269,11 @@ def lab(tmp_path) -> Iterator[str]:
 
 
 IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
-RUN_ALL = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
+RUN_ALL = """
+const [done] = arguments, app = window.jupyterapp;
+app.restored.then(() => app.shell.currentWidget.sessionContext.ready)
+    .then(() => { app.commands.execute('notebook:run-all-cells'); done(); });
+"""
 
 BYTES = """
 const [image, done] = arguments;
@@ -288,15 +293,21 @@ class Page:
         return self.driver.find_element("css selector", css)
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """What a condition gives once it gives something, or an error after a minute."""
+        """What a condition gives once it gives something, or an error after two minutes."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.driver, 60).until(lambda _: condition())
+        return WebDriverWait(self.driver, 120).until(lambda _: condition())
 
     def control(self, name: str, css: str) -> Any:
         """What is to be operated of the control with that label."""
         path = f"//label[text()='{name}']/.."
         return self.driver.find_element("xpath", path).find_element("css selector", css)
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose from a list."""
+        from selenium.webdriver.support.ui import Select
+
+        Select(self.control(name, "select")).select_by_visible_text(value)
 
     def words(self) -> str:
         """What the panel says."""
@@ -315,25 +326,22 @@ class Page:
 
 
 @pytest.mark.slow
-def test_in_a_browser_the_panel_follows_its_controls_and_the_console_has_no_error(
-    lab, browser, tmp_path
-):
+def test_in_a_browser_the_panel_follows_its_controls_and_the_console_has_no_error(lab, browser):
     page = Page(browser)
     browser.get(f"{lab}lab/tree/small.ipynb")
     page.until(lambda: browser.find_elements("css selector", IDLE))
-    browser.execute_script(RUN_ALL)
+    browser.execute_async_script(RUN_ALL)
     page.until(lambda: browser.find_elements("css selector", "img.widget-image"))
     assert "gaussian noise, severity 3 (0.3)" in page.words()
 
-    words, _ = page.after(lambda: page.control("corruption", "select").send_keys("occlusion"))
+    words, _ = page.after(lambda: page.choose("corruption", "occlusion"))
     assert "occlusion, severity 3 (7)" in words
     right = "\ue014"  # the arrow key, which moves a slider by a step
     words, picture = page.after(lambda: page.control("severity", ".noUi-handle").send_keys(right))
     assert "occlusion, severity 4 (9)" in words
-    words, other = page.after(lambda: page.control("task", "select").send_keys("0-1"))
+    words, other = page.after(lambda: page.choose("task", "0-1"))
     assert "MNIST 0-1 converged" in words
     assert imread(BytesIO(picture)).shape == imread(BytesIO(other)).shape
 
-    browser.save_screenshot(str(tmp_path / "explorer.png"))
     errors = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     assert errors == []
