@@ -36,7 +36,7 @@ class Explorer:
             for name, values in offered(settings).items()
         }
         self.words = widgets.HTML()
-        self.picture = widgets.Image(format="png", layout={"max_width": "480px"})
+        self.picture = widgets.Image(format="png", layout={"max_width": "560px"})
         for each in self.controls.values():
             each.observe(lambda _: self.update(), "value")
         self.panel = panel(settings, begin)
@@ -67,7 +67,7 @@ class Explorer:
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         chosen = widgets.VBox(list(self.controls.values()))
         seen = widgets.VBox([self.words, self.picture], layout={"flex": "1 1 420px"})
-        box = widgets.Box([chosen, seen], layout={"flex_flow": "row wrap"})
+        box = widgets.Box([chosen, seen], layout={"flex_flow": "row wrap", "grid_gap": "8px"})
         return {**self.panel._repr_mimebundle_(), WIDGET: box._repr_mimebundle_()[WIDGET]}
 
 

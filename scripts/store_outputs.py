@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from lib.explorer import WIDGET
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def stored(path: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_stored_notebook_holds_the_picture_and_nothing_of_the_widget(tmp_path)
     small_notebook(path := tmp_path / "small.ipynb")
     subprocess.run(
         [sys.executable, ROOT / "scripts" / "store_outputs.py", path],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         check=True,
         capture_output=True,
     )
@@ -245,6 +245,7 @@ def lab(tmp_path) -> Iterator[str]:
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
     }
     options = {
         "ServerApp.root_dir": root,

@@ -34,7 +34,7 @@ def draw(
     for ax, title in zip(axes[0], ["image", *maps], strict=True):
         ax.set_title(title)
     figure.subplots_adjust(0.01, 0.15, 0.99, 0.94, wspace=0.05, hspace=0.3)
-    figure.text(0.5, 0.02, legend(signed, digits), ha="center", size=7)
+    figure.text(0.5, 0.02, legend(signed, digits), ha="center")
     return figure
 
 
