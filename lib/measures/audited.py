@@ -5,7 +5,7 @@ A control stands at the width and sparsity of the network that it is compared wi
 "dense" is a network of fewer units, dense, with as many weights.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -15,8 +15,7 @@ from lib import protocols, pruning, seeds
 from lib.layers import Masks
 from lib.measures.base import draws, facts, frame, left, masks_at, scores, start
 from lib.population import Population, stack
-from lib.protocols import Protocol
-from lib.pruning import Criterion
+from lib.pruning import Criterion, Round
 from lib.study import Run
 
 
@@ -48,11 +47,27 @@ def order(run: Run) -> torch.Generator:
     return seeds.generator(run.shard.dataset, run.shard.task, "order", run.shard.seed)
 
 
-def trained(run: Run, begin: Batch, **changes: object) -> Batch:
-    """A batch trained on its masks, by the run's protocol with some of its fields replaced."""
-    protocol: Protocol = replace(run.shard.protocol, **changes)  # type: ignore[arg-type]
-    end = pruning.trained(begin.networks, begin.kept, run.shard.split, protocol, order(run))
-    return replace(begin, networks=end)
+def trained(run: Run, begin: Batch) -> Batch:
+    """A batch trained on its masks by the run's protocol."""
+    split, protocol = run.shard.split, run.shard.protocol
+    return replace(
+        begin, networks=pruning.trained(begin.networks, begin.kept, split, protocol, order(run))
+    )
+
+
+def trained_on(run: Run, found: Batch, epochs: int) -> Batch:
+    """A batch of trained networks, trained on its masks for at most so many epochs more."""
+    split, protocol = run.shard.split, run.shard.protocol
+    tuned = pruning.fine_tuned(found.networks, found.kept, split, protocol, order(run), epochs)
+    return replace(found, networks=tuned)
+
+
+def rounds(run: Run, sparsities: Sequence[float], criterion: Criterion) -> Iterator[Round]:
+    """Rewinding a run's networks, about a fifth a round, through the rising `sparsities`."""
+    split, protocol = run.shard.split, run.shard.protocol
+    levels = pruning.through(sparsities)
+    begin, dense = start(run), run.networks
+    return pruning.rewound(begin, dense, split, protocol, order(run), levels, criterion)
 
 
 def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) -> list[Batch]:
@@ -95,20 +110,17 @@ def fine_tuned(
 ) -> pd.DataFrame:
     """Pruning in one shot and training on, for `epochs` of each protocol; columns of `pruned`.
 
-    Both regimes: before that training ("one_shot") and after it ("fine_tuned"). By the study's
-    criterion beside the controls; "fresh" and "dense" are trained by the whole protocol first.
-    Sparsity 0 is the dense network, which "fine_tuned" trains on for as long as the others.
+    Both regimes: before that training ("one_shot") and after it ("fine_tuned"), beside the
+    controls, of which "fresh" and "dense" are trained by the whole protocol first. Sparsity 0 is
+    the dense network, which "fine_tuned" trains on for as long as the others.
     """
     networks, levels = run.networks, (0.0, *sparsities)
-    masks = dict(zip(levels, masks_at(run, levels, criterion), strict=True))
-    batches = [batch("none", sparsity, networks, kept) for sparsity, kept in masks.items()]
-    if criterion == pruning.STUDIED:
-        pruned = list(masks.items())[1:]
-        batches += [each for at in pruned for each in other_masks(run, networks, *at)]
-        begin = gathered([each for at in pruned for each in other_weights(run, *at)])
-        batches.append(trained(run, begin))
-    found = gathered(batches)
-    tuned = trained(run, found, epochs=epochs[run.shard.protocol.name])
+    masks = list(zip(levels, masks_at(run, levels, criterion), strict=True))
+    batches = [batch("none", sparsity, networks, kept) for sparsity, kept in masks]
+    batches += [each for at in masks[1:] for each in other_masks(run, networks, *at)]
+    begin = gathered([each for at in masks[1:] for each in other_weights(run, *at)])
+    found = gathered([*batches, trained(run, begin)])
+    tuned = trained_on(run, found, epochs[run.shard.protocol.name])
     parts = {"one_shot": found, "fine_tuned": tuned}
     return pd.concat(
         [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True
@@ -116,20 +128,22 @@ def fine_tuned(
 
 
 def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.DataFrame:
-    """Iterative magnitude pruning with rewinding, about a fifth a round; columns of `pruned`.
+    """Pruning and training again from the initial weights, beside the controls; as `pruned`.
 
-    The rounds meet each of the rising `sparsities` (`pruning.through`). By the study's criterion
-    beside the controls, which are trained by the whole protocol from initial weights.
+    In rounds (`rounds`) by a criterion that scores trained weights. Any other needs no round: its
+    masks are cut at the start, and the weights on them trained once, as its paper does. Sparsity 0
+    is the dense network. The controls are trained by the whole protocol from initial weights.
     """
-    begin, split, protocol = start(run), run.shard.split, run.shard.protocol
-    rounds = pruning.through(sparsities)
-    batches, controls = [], []
-    for each in pruning.rewound(begin, split, protocol, order(run), rounds, criterion.scope):
-        if each.sparsity in (0, *sparsities):
-            batches.append(batch("none", each.sparsity, each.networks, each.kept))
-        if each.sparsity in sparsities and criterion == pruning.STUDIED:
-            controls += other_masks(run, begin, each.sparsity, each.kept)
-            controls += other_weights(run, each.sparsity, each.kept)
-    if controls:
-        batches.append(trained(run, gathered(controls)))
-    return table(run, "rewound", criterion, gathered(batches))
+    begin = start(run)
+    batches = [batch("none", 0.0, run.networks, pruning.whole(run.networks))]
+    upcoming = []
+    if criterion.method in pruning.ON_TRAINED:
+        met = [each for each in rounds(run, sparsities, criterion) if each.sparsity in sparsities]
+        batches += [batch("none", each.sparsity, each.networks, each.kept) for each in met]
+        masks = [(each.sparsity, each.kept) for each in met]
+    else:
+        masks = list(zip(sparsities, masks_at(run, sparsities, criterion), strict=True))
+        upcoming = [batch("none", sparsity, begin, kept) for sparsity, kept in masks]
+    for at in masks:
+        upcoming += [*other_masks(run, begin, *at), *other_weights(run, *at)]
+    return table(run, "rewound", criterion, gathered([*batches, trained(run, gathered(upcoming))]))
