@@ -127,8 +127,8 @@ def panel(settings: Settings, chosen: Choice) -> Panel:
 def seen(shard: Shard, image: torch.Tensor, chosen: Choice) -> torch.Tensor:
     """An image (1, 784), and below it the same corrupted: (2, 784), the same at every look."""
     what = chosen.corruption, chosen.severity
-    draw = seeds.generator(shard.dataset, shard.task, "explorer", *what, shard.seed, chosen.row)
-    return torch.cat([image, corruptions.corrupt(image, *what, draw)])
+    own = seeds.generator(shard.dataset, shard.task, "explorer", *what, shard.seed, chosen.row)
+    return torch.cat([image, corruptions.corrupt(image, *what, own)])
 
 
 def conditions(chosen: Choice) -> list[str]:

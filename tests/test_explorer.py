@@ -327,7 +327,7 @@ class Page:
 
 
 @pytest.mark.slow
-def test_in_a_browser_the_panel_follows_its_controls_and_the_console_has_no_error(lab, browser):
+def test_in_a_browser_the_panel_follows_its_controls_and_the_console_has_no_error(browser, lab):
     page = Page(browser)
     browser.get(f"{lab}lab/tree/small.ipynb")
     page.until(lambda: browser.find_elements("css selector", IDLE))
