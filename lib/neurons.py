@@ -16,7 +16,7 @@ from lib.errors import UserError
 from lib.population import Population
 from lib.pruning.masking import by_width
 from lib.tasks import Rows
-from lib.training import logistic_loss
+from lib.training import auc, logistic_loss
 
 
 def dead(hidden: Tensor) -> Tensor:
@@ -120,6 +120,46 @@ def top_quarter(networks: Population, rises: Tensor) -> Tensor:
         top = of_width.topk(-(-units.shape[1] // 4), dim=1).values
         shares[networks.owner[units[:, 0]]] = top.sum(1) / of_width.sum(1)
     return shares
+
+
+def selectivity(hidden: Tensor, labels: Tensor) -> Tensor:
+    """How much more a unit fires for the class that it prefers than for the other: (units,).
+
+    |a - b| / (a + b) of its mean activations a and b in the two classes (Morcos et al. 2018): 0
+    where they are equal, 1 where it never fires for one of them. 0 for a dead unit. From
+    activations (rows, units) and labels (rows,).
+    """
+    one, other = (hidden[labels == label].mean(0) for label in (0, 1))
+    return ((one - other).abs() / (one + other)).nan_to_num(0)
+
+
+def specialisation(hidden: Tensor, labels: Tensor) -> Tensor:
+    """How well each unit alone orders the classes, |2 AUC - 1| of its activation: float64 (units,).
+
+    1 for a unit that tells the digits apart by itself, 0 for one that orders rows by chance, as a
+    dead one does. From activations (rows, units) and labels (rows,).
+    """
+    return (2 * auc(hidden.T, labels) - 1).abs()
+
+
+ALIKE = 0.95
+"""From which correlation on a unit is a duplicate of another."""
+
+
+def duplicates(networks: Population, hidden: Tensor) -> Tensor:
+    """Which units have an activation that an earlier unit of their network has too: bool (units,).
+
+    That is, correlates with it by `ALIKE` or more over the rows. A dead unit is none. From
+    activations (rows, units).
+    """
+    centred = hidden - hidden.mean(0)
+    unit = (centred / centred.norm(dim=0)).nan_to_num(0)
+    found = torch.zeros_like(networks.owner, dtype=torch.bool)
+    for units in by_width(networks):  # (networks of a width, width)
+        of_network = unit[:, units].permute(1, 2, 0)
+        alike = of_network @ of_network.transpose(1, 2) >= ALIKE
+        found[units] = alike.tril(-1).any(2)
+    return found
 
 
 BINS = 8

@@ -4,6 +4,7 @@ A shard is one data set, task, protocol and seed, with all its widths: the netwo
 their rows. Shards are independent of one another, and each is on disk as soon as it is trained.
 """
 
+import ast
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -260,22 +261,63 @@ def measured(
     return shard.identity().iloc[place].reset_index(drop=True).join(found)
 
 
-@lru_cache
-def code_of(measure: Callable[..., pd.DataFrame]) -> str:
-    """The hash of the code that decides what a kept measure says, beside that of `CODE`."""
-    own = Path(inspect.getfile(measure))
-    beside = [ROOT / "lib" / "neurons.py", *sorted((ROOT / "lib" / "pruning").glob("*.py"))]
-    return store.code_hash([own, own.with_name("base.py"), *beside])
-
-
 def kept(
     shard: Shard, measure: Callable[..., pd.DataFrame], options: dict[str, object]
 ) -> pd.DataFrame:
     """As `measured`, from the store where it is there; else it is there afterwards."""
-    facts = measure.__name__, options, shard.widths, code_of(measure)
-    folder = f"{shard.folder}-{store.digest(*facts)}".replace("networks/", "tables/", 1)
+    folder = folder_of(shard, measure, options)
     for _, entry in store.get(folder):
         return pd.DataFrame(dict(entry["columns"]))
     columns = measured(shard, measure, options).to_dict("list")
     store.put(folder, measure.__name__, {}, {"columns": list(columns.items())})
     return pd.DataFrame(columns)
+
+
+def kept_networks(run: Run, make: Callable[..., Population], **options: object) -> Population:
+    """What `make(run, **options)` makes of a run's networks, from the store where it is there.
+
+    Else it is there afterwards.
+    """
+    folder = folder_of(run.shard, make, options)
+    for tensors, _ in store.get(folder):
+        return Population(*(tensors[name] for name in FIELDS))
+    made = make(run, **options)
+    store.put(folder, make.__name__, {name: getattr(made, name) for name in FIELDS}, {})
+    return made
+
+
+def folder_of(shard: Shard, function: Callable[..., object], options: dict[str, object]) -> str:
+    """Where the store keeps what a function says of a shard's networks, or makes of them."""
+    facts = function.__name__, options, shard.widths, code_of(function)
+    return f"{shard.folder}-{store.digest(*facts)}".replace("networks/", "tables/", 1)
+
+
+MACHINERY = ("study", "store", "backends")
+"""The modules that hand out work and keep what comes of it, and decide nothing about it."""
+
+
+@lru_cache
+def code_of(function: Callable[..., object]) -> str:
+    """The hash of the code that a kept result rests on: that of its module and all it imports."""
+    found: set[Path] = set()
+    todo = [Path(inspect.getfile(function))]
+    while todo:
+        if (path := todo.pop()) not in found:
+            found.add(path)
+            todo += imported(path)
+    return store.code_hash(sorted(found))
+
+
+def imported(path: Path) -> list[Path]:
+    """The files of `lib` that a module imports, without `MACHINERY`; of a package all its files."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "lib":
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib."):
+            names.append(str(node.module).removeprefix("lib."))
+    places = [ROOT / "lib" / name.replace(".", "/") for name in names if name not in MACHINERY]
+    files = [place.with_suffix(".py") for place in places] + [
+        p for d in places for p in d.glob("*.py")
+    ]
+    return [file for file in files if file.is_file()]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import mutual_info_score
+from sklearn.metrics import mutual_info_score, roc_auc_score
 from test_population import SEEDS, WIDTHS, drawn
 from torch import Tensor, nn
 
@@ -19,10 +19,13 @@ from lib.neurons import (
     cka,
     count_by_network,
     dead,
+    duplicates,
     information,
     mean_by_network,
     probe,
+    selectivity,
     similarity,
+    specialisation,
     top_quarter,
 )
 from lib.population import Population, owners, stack
@@ -256,3 +259,52 @@ def test_every_row_is_in_one_bin_and_bins_are_even_where_no_two_are_equal(widths
     assert (counts.sum(1) == [int((1 - rows.labels).sum()), int(rows.labels.sum())]).all()
     even = binned(torch.rand(80, 3), rows.labels)
     assert (even.sum(2) == 10).all()
+
+
+def test_a_unit_that_fires_for_one_class_only_is_selective_and_a_dead_one_is_not():
+    labels = (torch.arange(ROWS) % 2).float()
+    hidden = torch.stack([labels * 2, 1 - labels, torch.ones(ROWS), 0 * labels, 1 + labels], dim=1)
+    assert selectivity(hidden, labels).tolist() == pytest.approx([1, 1, 0, 0, 1 / 3])
+
+
+@given(st.floats(0.01, 100), SEEDS)
+def test_selectivity_and_specialisation_do_not_depend_on_a_unit_s_scale(scale, seed):
+    rows, hidden = labelled(60, seed), activations(60, 4, seed)
+    for measure in (selectivity, specialisation):
+        once, scaled = (measure(each, rows.labels) for each in (hidden, hidden * scale))
+        torch.testing.assert_close(once, scaled, atol=1e-6, rtol=1e-6)
+        assert once.min() >= 0
+        assert once.max() <= 1
+
+
+@given(WIDTHS, SEEDS)
+def test_specialisation_is_the_distance_of_scikit_learns_auc_from_chance(widths, seed):
+    rows, networks = labelled(40, seed), drawn(widths, seed)
+    hidden = networks.hidden(rows.images)
+    expected = [abs(2 * roc_auc_score(rows.labels, unit) - 1) for unit in hidden.T]
+    assert specialisation(hidden, rows.labels).tolist() == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_copy_is_a_duplicate_of_the_unit_before_it_in_its_own_network_only():
+    networks = drawn([3, 2, 3])
+    g = torch.Generator().manual_seed(0)
+    one, two, three, four = torch.rand(4, 50, generator=g)
+    units = [one, 3 * one + 1, two, one, three, 0 * one, 0 * one, four]
+    found = duplicates(networks, torch.stack(units, dim=1))
+    assert found.tolist() == [False, True, False, False, False, False, False, False]
+
+
+@given(WIDTHS, SEEDS)
+def test_duplicates_are_those_that_numpy_finds_correlated(widths, seed):
+    rows, networks = labelled(40, seed), drawn(widths, seed)
+    hidden = networks.hidden(rows.images)
+    hidden += 3 * hidden[:, :1]  # so that some are alike
+    found = duplicates(networks, hidden)
+    for place, width in enumerate(widths):
+        own = hidden[:, networks.units_of(place)]
+        with np.errstate(invalid="ignore"):
+            alike = np.corrcoef(own.T.numpy()).reshape(width, width)
+        clear = (np.abs(alike - 0.95) > 1e-4).all()
+        if clear:
+            expected = [bool((alike[k, :k] >= 0.95).any()) for k in range(width)]
+            assert found[networks.units_of(place)].tolist() == expected

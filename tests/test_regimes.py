@@ -126,6 +126,11 @@ def test_fourteen_rounds_of_a_fifth_go_past_95_percent_and_21_past_99():
     assert pruning.schedule(20)[-1] < 0.99 < pruning.schedule(21)[-1]
 
 
+def dense_of(begin: Population, split: Split, protocol: Protocol, seed: int) -> Population:
+    """What training makes of some initial networks: the first round of rewinding."""
+    return training.train(begin, split, protocol, order_of(seed))[0]
+
+
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("name", DRAWN)
 def test_rewinding_is_a_loop_of_training_torchs_pruning_and_the_initial_weights(
@@ -133,7 +138,8 @@ def test_rewinding_is_a_loop_of_training_torchs_pruning_and_the_initial_weights(
 ):
     protocol, widths, sparsities = DRAWN[name], [3, 8], pruning.schedule(4, 0.5)
     begin, split = ready(digits, protocol, widths)
-    rounds = list(pruning.rewound(begin, split, protocol, order_of(5), sparsities, scope))
+    dense = dense_of(begin, split, protocol, 5)
+    rounds = list(pruning.rewound(begin, dense, split, protocol, order_of(5), sparsities, scope))
     assert [each.sparsity for each in rounds] == [0, *sparsities]
     for place, width in enumerate(widths):
         masks = [torch.ones(width, 784).double(), torch.ones(1, width).double()]
@@ -181,7 +187,7 @@ def test_rewound_weights_are_the_initial_ones_on_masks_of_exact_size_that_only_s
     begin, split = ready(digits, untrained, widths)
     sparsities = pruning.schedule(rounds)
     before = pruning.whole(begin)
-    for each in pruning.rewound(begin, split, untrained, order_of(0), sparsities, scope):
+    for each in pruning.rewound(begin, begin, split, untrained, order_of(0), sparsities, scope):
         assert same(each.networks, pruning.apply(begin, each.kept))
         assert not (each.kept.layer1 & ~before.layer1).any()
         assert not (each.kept.layer2 & ~before.layer2).any()
@@ -227,9 +233,9 @@ def test_a_unit_whose_output_is_pruned_stays_what_it_was(digits):
 def test_what_a_round_took_stays_away_even_if_what_it_left_is_trained_to_0(digits, monkeypatch):
     begin, split = ready(digits, DRAWN["described"], [4])
     falling = replace(begin, weight1=torch.arange(784.0, 0, -1).double()[:, None].expand(784, 4))
-    ends = iter([falling, replace(begin, weight1=torch.zeros(784, 4).double()), begin])
+    ends = iter([replace(begin, weight1=torch.zeros(784, 4).double()), begin])
     monkeypatch.setattr(regimes, "trained", lambda *_: next(ends))
-    rounds = pruning.rewound(begin, split, DRAWN["described"], order_of(0), [0.5, 0.75])
+    rounds = pruning.rewound(begin, falling, split, DRAWN["described"], order_of(0), [0.5, 0.75])
     _, half, quarter = (each.kept.layer1 for each in rounds)
     assert half[:392].all()
     assert int(quarter.sum()) == 784
@@ -239,8 +245,14 @@ def test_what_a_round_took_stays_away_even_if_what_it_left_is_trained_to_0(digit
 def test_what_rewinding_makes_of_a_network_does_not_depend_on_its_company(digits):
     protocol = replace(DRAWN["converged"], epochs=30)
     begin, split = ready(digits, protocol, [2, 9, 24])
-    together = list(pruning.rewound(begin, split, protocol, order_of(1), [0.5, 0.8]))
-    lone = list(pruning.rewound(begin.network(1), split, protocol, order_of(1), [0.5, 0.8]))
+    together, lone = (
+        list(
+            pruning.rewound(
+                each, dense_of(each, split, protocol, 1), split, protocol, order_of(1), [0.5, 0.8]
+            )
+        )
+        for each in (begin, begin.network(1))
+    )
     for one, other in zip(together, lone, strict=True):
         found = of_network(begin, one.kept, 1)
         assert all(map(torch.equal, found, of_network(begin.network(1), other.kept, 0)))

@@ -5,7 +5,7 @@ A control stands at the width and sparsity of the network that it is compared wi
 "dense" is a network of fewer units, dense, with as many weights.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -15,8 +15,7 @@ from lib import protocols, pruning, seeds
 from lib.layers import Masks
 from lib.measures.base import draws, facts, frame, left, masks_at, scores, start
 from lib.population import Population, stack
-from lib.protocols import Protocol
-from lib.pruning import Criterion
+from lib.pruning import Criterion, Round
 from lib.study import Run
 
 
@@ -48,11 +47,26 @@ def order(run: Run) -> torch.Generator:
     return seeds.generator(run.shard.dataset, run.shard.task, "order", run.shard.seed)
 
 
-def trained(run: Run, begin: Batch, **changes: object) -> Batch:
-    """A batch trained on its masks, by the run's protocol with some of its fields replaced."""
-    protocol: Protocol = replace(run.shard.protocol, **changes)  # type: ignore[arg-type]
-    end = pruning.trained(begin.networks, begin.kept, run.shard.split, protocol, order(run))
-    return replace(begin, networks=end)
+def trained(run: Run, begin: Batch) -> Batch:
+    """A batch trained on its masks by the run's protocol."""
+    split, protocol = run.shard.split, run.shard.protocol
+    return replace(
+        begin, networks=pruning.trained(begin.networks, begin.kept, split, protocol, order(run))
+    )
+
+
+def trained_on(run: Run, found: Batch, epochs: int) -> Batch:
+    """A batch of trained networks, trained on its masks for at most so many epochs more."""
+    split, protocol = run.shard.split, run.shard.protocol
+    tuned = pruning.fine_tuned(found.networks, found.kept, split, protocol, order(run), epochs)
+    return replace(found, networks=tuned)
+
+
+def rounds(run: Run, sparsities: Sequence[float], scope: str) -> Iterator[Round]:
+    """Rewinding a run's networks, about a fifth a round, through the rising `sparsities`."""
+    split, protocol = run.shard.split, run.shard.protocol
+    levels = pruning.through(sparsities)
+    return pruning.rewound(start(run), run.networks, split, protocol, order(run), levels, scope)
 
 
 def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) -> list[Batch]:
@@ -108,7 +122,7 @@ def fine_tuned(
         begin = gathered([each for at in pruned for each in other_weights(run, *at)])
         batches.append(trained(run, begin))
     found = gathered(batches)
-    tuned = trained(run, found, epochs=epochs[run.shard.protocol.name])
+    tuned = trained_on(run, found, epochs[run.shard.protocol.name])
     parts = {"one_shot": found, "fine_tuned": tuned}
     return pd.concat(
         [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True
@@ -121,10 +135,9 @@ def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.D
     The rounds meet each of the rising `sparsities` (`pruning.through`). By the study's criterion
     beside the controls, which are trained by the whole protocol from initial weights.
     """
-    begin, split, protocol = start(run), run.shard.split, run.shard.protocol
-    rounds = pruning.through(sparsities)
+    begin = start(run)
     batches, controls = [], []
-    for each in pruning.rewound(begin, split, protocol, order(run), rounds, criterion.scope):
+    for each in rounds(run, sparsities, criterion.scope):
         if each.sparsity in (0, *sparsities):
             batches.append(batch("none", each.sparsity, each.networks, each.kept))
         if each.sparsity in sparsities and criterion == pruning.STUDIED:

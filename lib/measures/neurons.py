@@ -1,30 +1,57 @@
 """The table of notebook 05 on units: what each carries, and what it tells."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from lib import neurons
 from lib.measures.base import frame, versions
+from lib.measures.versions import pruned_networks
+from lib.population import Population
 from lib.study import Run
 
 
-def ablation(run: Run, sparsity: float) -> pd.DataFrame:
-    """How evenly the units of each network share its work, on all scored rows.
+def ablation(
+    run: Run,
+    sparsity: float,
+    regimes: Sequence[str] = (),
+    epochs: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
+    """How evenly the units of each network share its work, and what they tell, on all scored rows.
 
-    Columns version ("dense", "as_coded", "as_described": pruned by magnitude and layer), sparsity,
-    top_quarter (the share of the rise in loss, as one unit after another is set to 0, that the top
-    quarter of units carries; NaN where no unit's absence raises it), and information (of a unit
-    with the label, corrected for chance, in bits, mean over units).
+    Columns version ("dense", "as_coded", "as_described": pruned by magnitude and layer, and any of
+    the `regimes` of training on, `pruned_networks`), sparsity, top_quarter (the share of the rise
+    in loss, as one unit after another is set to 0, that the top quarter of units carries; NaN where
+    no unit's absence raises it), information (of a unit with the label, corrected for chance, in
+    bits), selectivity and specialisation, all three means over units, and the numbers of
+    dead_units, of duplicates, and of units that are heard: whose output weight is not 0.
     """
-    rows, parts = run.shard.scored, []
-    for name, networks in versions(run.networks, sparsity).items():
-        told = neurons.information(networks.hidden(rows.images), rows.labels)
-        parts.append(
-            frame(
-                len(networks),
-                version=name,
-                sparsity=0.0 if name == "dense" else sparsity,
-                top_quarter=neurons.top_quarter(networks, neurons.ablation(networks, rows)),
-                information=neurons.mean_by_network(networks, told),
-            )
-        )
+    parts = []
+    found = versions(run.networks, sparsity) | {
+        regime: pruned_networks(run, regime, [sparsity], epochs)[0] for regime in regimes
+    }
+    for name, networks in found.items():
+        facts = {"version": name, "sparsity": 0.0 if name == "dense" else sparsity}
+        parts.append(frame(len(networks), **facts, **of_units(run, networks)))
     return pd.concat(parts, ignore_index=True)
+
+
+def of_units(run: Run, networks: Population) -> dict[str, object]:
+    """The columns of `ablation` for some networks, each (networks,)."""
+    rows = run.shard.scored
+    hidden = networks.hidden(rows.images)
+    means = {
+        "information": neurons.information(hidden, rows.labels),
+        "selectivity": neurons.selectivity(hidden, rows.labels),
+        "specialisation": neurons.specialisation(hidden, rows.labels),
+    }
+    numbers = {
+        "dead_units": neurons.dead(hidden),
+        "duplicates": neurons.duplicates(networks, hidden),
+        "heard": networks.weight2 != 0,
+    }
+    return {
+        "top_quarter": neurons.top_quarter(networks, neurons.ablation(networks, rows)),
+        **{name: neurons.mean_by_network(networks, units) for name, units in means.items()},
+        **{name: neurons.count_by_network(networks, units) for name, units in numbers.items()},
+    }

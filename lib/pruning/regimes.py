@@ -97,6 +97,7 @@ def fine_tuned(
 
 def rewound(
     initial: Population,
+    dense: Population,
     split: Split,
     protocol: Protocol,
     order: torch.Generator,
@@ -105,12 +106,12 @@ def rewound(
 ) -> Iterator[Round]:
     """Iterative magnitude pruning with rewinding (Frankle & Carbin 2019), a round at a time.
 
-    Train; of the trained weights keep the largest, as many as the next of the rising `sparsities`
-    says (a `schedule`); set them back to their initial values; again. The first round is dense.
-    All networks prune together, each by its own ranks; what a round took stays away.
+    Of the trained weights keep the largest, as many as the next of the rising `sparsities` says (a
+    `schedule`); set them back to their initial values; train; again. The first round is `dense`:
+    the networks that came of training `initial`. All networks prune together, each by its own
+    ranks; what a round took stays away.
     """
-    kept = whole(initial)
-    networks = trained(initial, kept, split, protocol, order)
+    kept, networks = whole(initial), dense
     yield Round(0.0, kept, networks)
     for sparsity in sparsities:
         kept = masks(initial, ranked(networks, magnitude(networks).within(kept), scope), sparsity)

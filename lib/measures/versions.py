@@ -1,0 +1,49 @@
+"""Pruned networks for the measures that look at them, those that are trained on from the store."""
+
+from collections.abc import Mapping, Sequence
+
+from lib import pruning, study
+from lib.errors import unknown
+from lib.measures.audited import order, rounds
+from lib.population import Population, stack
+from lib.study import Run
+
+REGIMES = ("one_shot", "fine_tuned", "rewound")
+
+
+def pruned_networks(
+    run: Run, regime: str, sparsities: Sequence[float], epochs: Mapping[str, int] | None = None
+) -> list[Population]:
+    """A run's networks pruned by the study's criterion, at each of the rising `sparsities`.
+
+    regime: one of `REGIMES`. epochs: by protocol, how long "fine_tuned" trains on at most. What is
+    trained on is put into the store, where it is found again. Raises `UserError` for an unknown
+    regime.
+    """
+    if regime not in REGIMES:
+        raise unknown("pruning regime", regime, REGIMES)
+    if regime == "one_shot":
+        return [pruning.prune(run.networks, sparsity, pruning.STUDIED) for sparsity in sparsities]
+    options = {"sparsities": list(sparsities)}
+    if regime == "rewound":
+        found = study.kept_networks(run, rewound, **options)
+    else:
+        most = (epochs or {})[run.shard.protocol.name]
+        found = study.kept_networks(run, fine_tuned, **options, epochs=most)
+    one = len(run.networks)
+    return [found.select(range(k * one, (k + 1) * one)) for k in range(len(sparsities))]
+
+
+def rewound(run: Run, sparsities: Sequence[float]) -> Population:
+    """A run's networks rewound to each sparsity in turn, in one population."""
+    met = [each for each in rounds(run, sparsities, "layer") if each.sparsity in sparsities]
+    return stack([pruning.apply(each.networks, each.kept) for each in met])
+
+
+def fine_tuned(run: Run, sparsities: Sequence[float], epochs: int) -> Population:
+    """A run's networks pruned in one shot and trained on, to each sparsity in turn."""
+    masks = pruning.cuts(run.networks, sparsities, pruning.STUDIED)
+    begin, kept = stack([run.networks] * len(masks)), pruning.joined(masks)
+    split, protocol = run.shard.split, run.shard.protocol
+    tuned = pruning.fine_tuned(begin, kept, split, protocol, order(run), epochs)
+    return pruning.apply(tuned, kept)

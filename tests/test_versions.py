@@ -1,0 +1,70 @@
+"""Pruned networks are those of the tables, and what took training is found in the store again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib import measures, pruning, study
+from lib.errors import UserError
+from lib.measures import audited, versions
+from lib.population import FIELDS
+from lib.training import f1
+
+SPARSITIES = [0.5, 0.9]
+EPOCHS = {"described": 3, "converged": 2}
+
+
+@pytest.fixture
+def run(digits) -> study.Run:
+    shard = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], epochs=4)[0]
+    study.train([shard])
+    return study.load_shard(shard)
+
+
+@pytest.mark.parametrize("regime", versions.REGIMES)
+def test_pruned_networks_score_what_the_tables_of_notebook_03_say(run, regime):
+    options = {"criterion": pruning.STUDIED, "sparsities": SPARSITIES}
+    if regime == "rewound":
+        table = measures.rewound(run, **options)
+    else:
+        table = measures.fine_tuned(run, epochs=EPOCHS, **options)
+    of_regime = table[(table.regime == regime) & (table.control == "none")]
+    found = versions.pruned_networks(run, regime, SPARSITIES, EPOCHS)
+    for sparsity, networks in zip(SPARSITIES, found, strict=True):
+        scored = run.shard.scored
+        expected = of_regime[of_regime.sparsity == sparsity].sort_values("network").f1
+        assert f1(networks.logits(scored.images), scored.labels).tolist() == pytest.approx(
+            expected.tolist()
+        )
+        assert (networks.weight1 == 0).float().mean() == pytest.approx(sparsity, abs=0.01)
+
+
+@pytest.mark.parametrize("regime", ["fine_tuned", "rewound"])
+def test_what_is_trained_on_is_trained_once(run, regime, monkeypatch):
+    first = versions.pruned_networks(run, regime, SPARSITIES, EPOCHS)
+    monkeypatch.setattr(audited.pruning, "rewound", None)
+    monkeypatch.setattr(audited.pruning, "fine_tuned", None)
+    again = versions.pruned_networks(run, regime, SPARSITIES, EPOCHS)
+    for one, other in zip(first, again, strict=True):
+        assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in FIELDS)
+
+
+def test_an_unknown_regime_is_refused(run):
+    with pytest.raises(UserError, match=r"pruning regime 'never'.*one_shot"):
+        versions.pruned_networks(run, "never", SPARSITIES)
+
+
+def test_the_key_of_what_is_kept_holds_the_code_that_it_reaches_and_no_machinery():
+    def reached(function) -> set[str]:
+        found, todo = set(), [Path(function.__code__.co_filename)]
+        while todo:
+            if (path := todo.pop()) not in found:
+                found.add(path)
+                todo += study.imported(path)
+        return {path.stem for path in found}
+
+    names = reached(audited.rewound)
+    assert {"audited", "base", "neurons", "masking", "regimes", "training"} <= names
+    assert not names & {"study", "store", "backends", "maps", "saliency"}
+    assert "audited" in reached(versions.rewound)
