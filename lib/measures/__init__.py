@@ -4,6 +4,7 @@ Each measure takes a run and returns a table whose column `network` is the netwo
 Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
 """
 
+from lib.measures.agreement import agreement, corrupted_maps
 from lib.measures.audited import fine_tuned, rewound
 from lib.measures.base import BOTH_READINGS, LEFT, PIXELS, criteria
 from lib.measures.capacity import (
@@ -17,7 +18,7 @@ from lib.measures.capacity import (
     under_budget,
 )
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
-from lib.measures.maps import agreement, attention, saliency_maps, strokes
+from lib.measures.maps import attention, faithfulness, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
@@ -46,6 +47,7 @@ __all__ = [
     "change",
     "clusters",
     "corrupted",
+    "corrupted_maps",
     "corruption_examples",
     "criteria",
     "curves",
@@ -53,6 +55,7 @@ __all__ = [
     "detectable",
     "embedded",
     "essential",
+    "faithfulness",
     "fine_tuned",
     "geometry",
     "highest_sparsities",

@@ -36,5 +36,5 @@ def places(order: Tensor, ink: Tensor) -> Tensor:
     order: (networks, rows, 784). ink: bool (rows, 784). Of equals the first comes first.
     """
     keys = order.masked_fill(~ink, -torch.inf)
-    ranks = keys.argsort(-1, descending=True, stable=True).argsort(-1)
+    ranks = keys.argsort(dim=-1, descending=True, stable=True).argsort(-1)
     return (ranks / ink.sum(-1, keepdim=True)).masked_fill(~ink, torch.inf)
