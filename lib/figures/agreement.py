@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from lib.figures import DOUBLE, READINGS, grid
 from lib.figures.pruning import CONTROLS
+from lib.figures.saliency import marks
 from lib.statistics import summary
 
 CEILING, FLOOR = "#56B4E9", "0.55"
@@ -38,11 +39,12 @@ def by_sparsity(table: pd.DataFrame, protocols: Sequence[str], value: str, label
     place = {sparsity: at for at, sparsity in enumerate(levels)}
     figure, [axes] = grid(1, len(protocols), DOUBLE, 2.2, sharey=True)
     for ax, protocol in zip(axes, protocols, strict=True):
-        here = table[table.protocol == protocol].fillna({"regime": "", "reading": ""})
+        here = table[table.protocol == protocol]
         ceiling(ax.axhspan, ax.axhline, here, value)
-        for (comparison, regime, reading), (name, colour, marker, line) in LINES.items():
-            facts = {"comparison": comparison, "regime": regime, "reading": reading}
-            rows = here[(here[list(facts)] == pd.Series(facts)).all(axis=1)]
+        for facts, (name, colour, marker, line) in LINES.items():
+            rows = here[(here[["comparison", "regime", "reading"]] == facts).all(axis=1)]
+            if rows.empty:  # the published networks are not trained again
+                continue
             means = summary(rows, ["sparsity"], value)
             at = means.sparsity.map(place)
             ax.plot(at, means["mean"], color=colour, marker=marker, ls=line, label=name)
@@ -55,12 +57,38 @@ def by_sparsity(table: pd.DataFrame, protocols: Sequence[str], value: str, label
     return figure
 
 
-def ceiling(span: Any, line: Any, table: pd.DataFrame, value: str) -> None:
+def by_task(table: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
+    """Agreement with the dense map by pair: a column a protocol, a mark a way to prune.
+
+    table: as for `by_sparsity`, of one sparsity, with the column task and a row a network. Large
+    marks are means with 95 % intervals over seeds, faint points the seeds.
+    """
+    tasks = list(dict.fromkeys(table.task))
+    figure, [axes] = grid(1, len(protocols), DOUBLE, 2.2, sharey=True)
+    beside = {**LINES, ("seeds", "", ""): ("another seed (ceiling)", CEILING, "D", "-")}
+    for ax, protocol in zip(axes, protocols, strict=True):
+        here = table[table.protocol == protocol]
+        for shift, (facts, (name, colour, marker, _)) in enumerate(beside.items()):
+            rows = here[(here[["comparison", "regime", "reading"]] == facts).all(axis=1)]
+            place = {task: at + 0.15 * (shift - 2.5) for at, task in enumerate(tasks)}
+            if len(rows):
+                marks(ax, rows, "task", value, place, marker, color=colour, label=name)
+        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+        ax.set(title=protocol, ylim=(-0.15, 1.05))
+        ax.set_xticks(range(len(tasks)), tasks)
+    axes[0].set_ylabel(label)
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    return figure
+
+
+def ceiling(
+    span: Any, line: Any, table: pd.DataFrame, value: str, label: str = "another seed (ceiling)"
+) -> None:
     """The agreement with another seed's dense network, as a band across the axes."""
     found = summary(table[table.comparison == "seeds"], ["comparison"], value)
     if len(found):
         span(found.low[0], found.high[0], color=CEILING, alpha=0.35, lw=0, zorder=0)
-        line(found["mean"][0], color=CEILING, lw=1.2, label="another seed (ceiling)")
+        line(found["mean"][0], color=CEILING, lw=1.2, label=label)
 
 
 KINDS = {
@@ -93,16 +121,16 @@ def controls(table: pd.DataFrame, protocols: Sequence[str], value: str, label: s
     """Agreement of each kind of map with what it should agree with, and with what it should not.
 
     table: columns method, protocol, beside (a name in `BESIDE`), seed and `value`, a mean over
-    pairs for each seed. A column a protocol, a row a comparison, a mark a kind of map: the mean over
-    seeds with its interval of 95 %.
+    pairs for each seed. A column a protocol, a row a comparison, a mark a kind of map: the mean
+    over seeds with its interval of 95 %. What is shaded is a floor.
     """
     rows = {name: len(BESIDE) - at for at, name in enumerate(BESIDE)}
     kinds = [kind for kind in KINDS if kind in set(table.method)]
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 4.0, sharey=True, sharex=True)
+    figure, [axes] = grid(1, len(protocols), DOUBLE, 4.2, sharey=True, sharex=True)
     for ax, protocol in zip(axes, protocols, strict=True):
         for shift, kind in enumerate(kinds):
             here = table[(table.protocol == protocol) & (table.method == kind)]
-            at = {name: y + 0.12 * ((len(kinds) - 1) / 2 - shift) for name, y in rows.items()}
+            at = {name: y + 0.14 * ((len(kinds) - 1) / 2 - shift) for name, y in rows.items()}
             dots(ax, here, "beside", value, at, kind)
         for edge in ("seeds", "random"):
             ax.axhline(rows[edge] + 0.5, color="0.6", lw=0.5)
@@ -123,20 +151,20 @@ def dots(
     kind: str,
     **style: Any,
 ) -> None:
-    """Means over seeds of a kind of map with intervals of 95 %, each at the height of its `place`."""
+    """Means over seeds of a kind of map, intervals of 95 %, each at the height of its `place`."""
     label, colour, marker = KINDS[kind]
     means = summary(table, [by], value)
     ends = [means["mean"] - means.low, means.high - means["mean"]]
-    shape: dict[str, Any] = {"fmt": marker, "ms": 3, "elinewidth": 0.7, "color": colour}
+    shape: dict[str, Any] = {"fmt": marker, "ms": 2.8, "elinewidth": 0.7, "color": colour}
     ax.errorbar(means["mean"], means[by].map(place), xerr=ends, **shape, label=label, **style)
 
 
 def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
     """What ink that a map points at is worth: a column a protocol, a row a kind of map.
 
-    table: columns method, signed, protocol, seed, deletion and insertion, a mean over pairs for each
-    seed. Left of a panel's dashed line, ink taken in random order, deletion is faithful; right of
-    its solid line insertion is.
+    table: columns method, signed, protocol, seed, deletion and insertion, a mean over pairs for
+    each seed. A map is worth something where deletion lies left of the dashed line, which is ink
+    taken in random order, and insertion right of the solid one.
     """
     kinds = [kind for kind in KINDS if kind in set(table.method)]
     place = {kind: len(kinds) - at for at, kind in enumerate(kinds)}
@@ -163,7 +191,8 @@ def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
             ax.axvline(
                 random, color=colour, ls=line, lw=0.8, label=f"{value}, random order (floor)"
             )
-        ax.set(title=protocol, xlabel="area under the curve of the logit")
+        ylim = (0.5, len(kinds) + 0.5)
+        ax.set(title=protocol, xlabel="area under the curve of the logit", ylim=ylim)
     axes[0].set_yticks(list(place.values()), [KINDS[kind][0] for kind in place])
     figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
@@ -180,12 +209,13 @@ def corrupted(
 
     table: columns protocol, corruption ("none" for the next image), severity, seed and `value`, of
     one kind of map, a mean over pairs for each seed. seeds: the same of another seed's network on
-    the clean image, with the column comparison. Darker is more severe.
+    the clean image, with the column comparison. Darker is more severe; the ceiling is the clean
+    map itself.
     """
     names = [name for name in dict.fromkeys(table.corruption) if name != "none"]
     levels = sorted(table.severity[table.corruption != "none"].unique())
     figure, [axes] = grid(
-        1, len(protocols), DOUBLE, 0.9 + 0.17 * len(names), sharey=True, sharex=True
+        1, len(protocols), DOUBLE, 1.05 + 0.17 * len(names), sharey=True, sharex=True
     )
     for ax, protocol in zip(axes, protocols, strict=True):
         here = table[table.protocol == protocol]
@@ -193,7 +223,9 @@ def corrupted(
         floor = summary(here[here.corruption == "none"], ["corruption"], value)
         ax.axvspan(floor.low[0], floor.high[0], color=FLOOR, alpha=0.35, lw=0, zorder=0)
         ax.axvline(floor["mean"][0], color=FLOOR, lw=1.2, ls=":", label="another image (floor)")
-        ceiling(ax.axvspan, ax.axvline, seeds[seeds.protocol == protocol], value)
+        others = seeds[seeds.protocol == protocol]
+        ceiling(ax.axvspan, ax.axvline, others, value, "another seed, clean image")
+        ax.axvline(1, color=CEILING, lw=1.2, ls="--", label="clean image (ceiling)")
         for at, name in enumerate(reversed(names)):
             ax.plot(means[name], [at] * len(levels), color="0.6", lw=0.6, zorder=1)
             for level in levels:
@@ -202,5 +234,5 @@ def corrupted(
                 ax.plot(means[name, level], at, "o", color=shade, mec="0.3", mew=0.4, ms=4, **first)
         ax.set(title=protocol, xlabel=label, ylim=(-0.6, len(names) - 0.4))
     axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure

@@ -15,6 +15,7 @@ from lib.measures.permuted import permuted
 from lib.measures.versions import pruned_networks
 from lib.population import Population
 from lib.pruning import Criterion
+from lib.statistics import summary
 from lib.study import Run, Shard
 
 
@@ -139,6 +140,23 @@ def trained_again(
         for sparsity, networks in zip(sparsities, found, strict=True):
             yield named("magnitude", regime, "as_described", sparsity), networks
     yield named("permuted"), study.kept_networks(run, permuted)
+
+
+CONDITION = ["method", "comparison", "regime", "reading", "sparsity"]
+"""The columns of `agreement` that say what is compared with what."""
+
+
+def agreement_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over seeds, sd, interval of 95 % and n (networks) of every measure of `agreement`.
+
+    table: of `agreement`, with the networks' identity. A row a pair, protocol, width, condition and
+    measure; networks that had no row to compare are left out.
+    """
+    by = ["dataset", "task", "protocol", "width", *CONDITION]
+    counted = table[table.n > 0]
+    parts = {name: summary(counted, by, name) for name in (*saliency.AGREEMENT, "flat")}
+    found = pd.concat(parts, names=["measure", None]).reset_index("measure")
+    return found[[*by, "measure", "mean", "sd", "low", "high", "n"]].reset_index(drop=True)
 
 
 def corrupted_maps(
