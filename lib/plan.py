@@ -179,7 +179,7 @@ def compared(settings: Settings) -> list[Shard]:
 
 
 def rewound(settings: Settings) -> list[Shard]:
-    """The networks that a notebook rewinds, ranked among other weights than the study ranks."""
+    """The networks that a notebook rewinds by other criteria than the study's."""
     where = settings["tasks"], settings["rewound_seeds"], settings["audited_widths"]
     return asked(settings, *where)
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import measures, pruning, study
-from lib.measures import audited
+from lib import measures, protocols, pruning, seeds, study, training
+from lib.measures import audited, base
 
 WIDTHS = [3, 8]
 SPARSITIES = [0.5, 0.9]
@@ -28,20 +28,37 @@ def count(table: pd.DataFrame) -> set[int]:
     return set(table.groupby(["width", "regime", "control", "sparsity"]).size())
 
 
+METHODS = ["magnitude", "activation", "gradient", "snip", "synflow", "random"]
+
+
+@pytest.mark.parametrize("criterion", measures.criteria(METHODS))
 @pytest.mark.parametrize("protocol", ["described", "converged"])
-def test_the_study_s_criterion_stands_beside_every_control_in_every_regime(digits, protocol):
-    found = tuned(protocol)
-    iterative = study.table(
-        [shard(protocol)], measures.rewound, criterion=pruning.STUDIED, sparsities=SPARSITIES
+def test_every_criterion_stands_beside_every_control_in_every_regime(digits, protocol, criterion):
+    found = tuned(protocol, criterion.method, criterion.scope)
+    again = study.table(
+        [shard(protocol)], measures.rewound, criterion=criterion, sparsities=SPARSITIES
     )
-    both = pd.concat([found, iterative])
-    assert list(found) == list(iterative)
+    both = pd.concat([found, again])
+    assert list(found) == list(again)
     assert count(both) == {1}
     for regime in (*REGIMES, "rewound"):
         here = both[both.regime == regime]
         assert set(here[here.control == "none"].sparsity) == {0, *SPARSITIES}
         for control in ("random", "shuffled", "fresh", "dense"):
             assert set(here[here.control == control].sparsity) == set(SPARSITIES)
+
+
+@pytest.mark.parametrize("method", ["snip", "synflow", "random"])
+def test_what_is_cut_at_the_start_is_trained_once_on_its_mask(digits, method):
+    criterion = measures.criteria([method])[0]
+    run = study.load_shard(trained_shard())
+    found = measures.rewound(run, criterion, [0.9]).query("control == 'none' and sparsity == 0.9")
+    begin, rows = protocols.initial(run.shard.protocol, "MNIST", "4-9", WIDTHS, 0), run.shard.scored
+    [kept] = base.masks_at(run, [0.9], criterion)
+    order = seeds.generator("MNIST", "4-9", "order", 0)
+    end, _ = training.train(begin, run.shard.split, run.shard.protocol, order, kept)
+    expected = training.f1(end.logits(rows.images), rows.labels)
+    assert found.f1.tolist() == pytest.approx(expected.tolist())
 
 
 def test_a_control_under_a_mask_has_as_many_weights_of_each_layer(digits):
@@ -61,16 +78,6 @@ def test_pruning_in_one_shot_is_the_same_in_either_table(digits):
     found = tuned("described").query("regime == 'one_shot' and control == 'none'")
     found = found.set_index(["width", "sparsity"])[alone.columns]
     pd.testing.assert_frame_equal(found, alone)
-
-
-@pytest.mark.parametrize(
-    "criterion", measures.criteria(["magnitude", "activation", "gradient", "snip", "synflow"])
-)
-def test_other_criteria_have_no_controls(digits, criterion):
-    found = tuned("described", criterion.method, criterion.scope)
-    if criterion != pruning.STUDIED:
-        assert set(found.control) == {"none"}
-    assert list(dict.fromkeys(found.regime)) == REGIMES
 
 
 def test_a_dense_control_has_about_as_many_weights(digits):

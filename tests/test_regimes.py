@@ -126,6 +126,10 @@ def test_fourteen_rounds_of_a_fifth_go_past_95_percent_and_21_past_99():
     assert pruning.schedule(20)[-1] < 0.99 < pruning.schedule(21)[-1]
 
 
+def by(scope: str) -> pruning.Criterion:
+    return pruning.Criterion(scope=scope)
+
+
 def dense_of(begin: Population, split: Split, protocol: Protocol, seed: int) -> Population:
     """What training makes of some initial networks: the first round of rewinding."""
     return training.train(begin, split, protocol, order_of(seed))[0]
@@ -139,7 +143,9 @@ def test_rewinding_is_a_loop_of_training_torchs_pruning_and_the_initial_weights(
     protocol, widths, sparsities = DRAWN[name], [3, 8], pruning.schedule(4, 0.5)
     begin, split = ready(digits, protocol, widths)
     dense = dense_of(begin, split, protocol, 5)
-    rounds = list(pruning.rewound(begin, dense, split, protocol, order_of(5), sparsities, scope))
+    rounds = list(
+        pruning.rewound(begin, dense, split, protocol, order_of(5), sparsities, by(scope))
+    )
     assert [each.sparsity for each in rounds] == [0, *sparsities]
     for place, width in enumerate(widths):
         masks = [torch.ones(width, 784).double(), torch.ones(1, width).double()]
@@ -187,7 +193,7 @@ def test_rewound_weights_are_the_initial_ones_on_masks_of_exact_size_that_only_s
     begin, split = ready(digits, untrained, widths)
     sparsities = pruning.schedule(rounds)
     before = pruning.whole(begin)
-    for each in pruning.rewound(begin, begin, split, untrained, order_of(0), sparsities, scope):
+    for each in pruning.rewound(begin, begin, split, untrained, order_of(0), sparsities, by(scope)):
         assert same(each.networks, pruning.apply(begin, each.kept))
         assert not (each.kept.layer1 & ~before.layer1).any()
         assert not (each.kept.layer2 & ~before.layer2).any()
@@ -217,6 +223,28 @@ def test_rounds_through_the_asked_levels_take_about_a_fifth():
     shares = [1 - after / before for before, after in itertools.pairwise(left)]
     assert len(shares) == 20
     assert all(0.2 < share < 0.21 for share in shares)
+
+
+def test_rewinding_keeps_the_highest_scores_of_the_method_that_is_asked_for(digits):
+    begin, split = ready(digits, DRAWN["described"], [3, 8])
+    dense = dense_of(begin, split, DRAWN["described"], 0)
+    for method in pruning.ON_TRAINED:
+        criterion = pruning.Criterion(method)
+        _, first = pruning.rewound(
+            begin, dense, split, DRAWN["described"], order_of(0), [0.5], criterion
+        )
+        expected = pruning.cut(dense, 0.5, criterion, rows=split.train)
+        assert torch.equal(first.kept.layer1, expected.layer1)
+        assert torch.equal(first.kept.layer2, expected.layer2)
+
+
+def test_a_method_that_scores_no_trained_weights_cannot_be_rewound(digits):
+    begin, split = ready(digits, DRAWN["described"], [3])
+    rounds = pruning.rewound(
+        begin, begin, split, DRAWN["described"], order_of(0), [0.5], pruning.Criterion("snip")
+    )
+    with pytest.raises(UserError, match=r"'snip'.*magnitude"):
+        next(rounds)
 
 
 def test_a_unit_whose_output_is_pruned_stays_what_it_was(digits):

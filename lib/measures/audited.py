@@ -62,11 +62,12 @@ def trained_on(run: Run, found: Batch, epochs: int) -> Batch:
     return replace(found, networks=tuned)
 
 
-def rounds(run: Run, sparsities: Sequence[float], scope: str) -> Iterator[Round]:
+def rounds(run: Run, sparsities: Sequence[float], criterion: Criterion) -> Iterator[Round]:
     """Rewinding a run's networks, about a fifth a round, through the rising `sparsities`."""
     split, protocol = run.shard.split, run.shard.protocol
     levels = pruning.through(sparsities)
-    return pruning.rewound(start(run), run.networks, split, protocol, order(run), levels, scope)
+    begin, dense = start(run), run.networks
+    return pruning.rewound(begin, dense, split, protocol, order(run), levels, criterion)
 
 
 def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) -> list[Batch]:
@@ -109,19 +110,16 @@ def fine_tuned(
 ) -> pd.DataFrame:
     """Pruning in one shot and training on, for `epochs` of each protocol; columns of `pruned`.
 
-    Both regimes: before that training ("one_shot") and after it ("fine_tuned"). By the study's
-    criterion beside the controls; "fresh" and "dense" are trained by the whole protocol first.
-    Sparsity 0 is the dense network, which "fine_tuned" trains on for as long as the others.
+    Both regimes: before that training ("one_shot") and after it ("fine_tuned"), beside the
+    controls, of which "fresh" and "dense" are trained by the whole protocol first. Sparsity 0 is
+    the dense network, which "fine_tuned" trains on for as long as the others.
     """
     networks, levels = run.networks, (0.0, *sparsities)
-    masks = dict(zip(levels, masks_at(run, levels, criterion), strict=True))
-    batches = [batch("none", sparsity, networks, kept) for sparsity, kept in masks.items()]
-    if criterion == pruning.STUDIED:
-        pruned = list(masks.items())[1:]
-        batches += [each for at in pruned for each in other_masks(run, networks, *at)]
-        begin = gathered([each for at in pruned for each in other_weights(run, *at)])
-        batches.append(trained(run, begin))
-    found = gathered(batches)
+    masks = list(zip(levels, masks_at(run, levels, criterion), strict=True))
+    batches = [batch("none", sparsity, networks, kept) for sparsity, kept in masks]
+    batches += [each for at in masks[1:] for each in other_masks(run, networks, *at)]
+    begin = gathered([each for at in masks[1:] for each in other_weights(run, *at)])
+    found = gathered([*batches, trained(run, begin)])
     tuned = trained_on(run, found, epochs[run.shard.protocol.name])
     parts = {"one_shot": found, "fine_tuned": tuned}
     return pd.concat(
@@ -130,19 +128,22 @@ def fine_tuned(
 
 
 def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.DataFrame:
-    """Iterative magnitude pruning with rewinding, about a fifth a round; columns of `pruned`.
+    """Pruning and training again from the initial weights, beside the controls; as `pruned`.
 
-    The rounds meet each of the rising `sparsities` (`pruning.through`). By the study's criterion
-    beside the controls, which are trained by the whole protocol from initial weights.
+    In rounds (`rounds`) by a criterion that scores trained weights. Any other needs no round: its
+    masks are cut at the start, and the weights on them trained once, as its paper does. Sparsity 0
+    is the dense network. The controls are trained by the whole protocol from initial weights.
     """
     begin = start(run)
-    batches, controls = [], []
-    for each in rounds(run, sparsities, criterion.scope):
-        if each.sparsity in (0, *sparsities):
-            batches.append(batch("none", each.sparsity, each.networks, each.kept))
-        if each.sparsity in sparsities and criterion == pruning.STUDIED:
-            controls += other_masks(run, begin, each.sparsity, each.kept)
-            controls += other_weights(run, each.sparsity, each.kept)
-    if controls:
-        batches.append(trained(run, gathered(controls)))
-    return table(run, "rewound", criterion, gathered(batches))
+    batches = [batch("none", 0.0, run.networks, pruning.whole(run.networks))]
+    upcoming = []
+    if criterion.method in pruning.ON_TRAINED:
+        met = [each for each in rounds(run, sparsities, criterion) if each.sparsity in sparsities]
+        batches += [batch("none", each.sparsity, each.networks, each.kept) for each in met]
+        masks = [(each.sparsity, each.kept) for each in met]
+    else:
+        masks = list(zip(sparsities, masks_at(run, sparsities, criterion), strict=True))
+        upcoming = [batch("none", sparsity, begin, kept) for sparsity, kept in masks]
+    for at in masks:
+        upcoming += [*other_masks(run, begin, *at), *other_weights(run, *at)]
+    return table(run, "rewound", criterion, gathered([*batches, trained(run, gathered(upcoming))]))

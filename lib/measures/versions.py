@@ -36,7 +36,7 @@ def pruned_networks(
 
 def rewound(run: Run, sparsities: Sequence[float]) -> Population:
     """A run's networks rewound to each sparsity in turn, in one population."""
-    met = [each for each in rounds(run, sparsities, "layer") if each.sparsity in sparsities]
+    met = [each for each in rounds(run, sparsities, pruning.STUDIED) if each.sparsity in sparsities]
     return stack([pruning.apply(each.networks, each.kept) for each in met])
 
 

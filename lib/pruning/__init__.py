@@ -24,7 +24,7 @@ from lib.pruning.masking import (
     whole,
 )
 from lib.pruning.regimes import Round, fine_tuned, rewound, schedule, through, trained
-from lib.pruning.scoring import AT_START, METHODS
+from lib.pruning.scoring import AT_START, METHODS, ON_TRAINED
 from lib.pruning.sizes import (
     actual_sparsity,
     counts,
@@ -37,6 +37,7 @@ from lib.pruning.sizes import (
 __all__ = [
     "AT_START",
     "METHODS",
+    "ON_TRAINED",
     "READINGS",
     "SCOPES",
     "STUDIED",

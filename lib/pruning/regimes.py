@@ -12,11 +12,12 @@ from math import log
 
 import torch
 
+from lib.errors import unknown
 from lib.layers import Masks, refuse_mirrored
 from lib.population import Population
 from lib.protocols import Protocol
-from lib.pruning.masking import apply, masks, ranked, whole
-from lib.pruning.scoring import magnitude
+from lib.pruning.masking import STUDIED, Criterion, apply, masks, ranked, whole
+from lib.pruning.scoring import ON_TRAINED, scores
 from lib.pruning.sizes import by_network
 from lib.tasks import Split
 from lib.training import train
@@ -102,18 +103,22 @@ def rewound(
     protocol: Protocol,
     order: torch.Generator,
     sparsities: Sequence[float],
-    scope: str = "layer",
+    criterion: Criterion = STUDIED,
 ) -> Iterator[Round]:
-    """Iterative magnitude pruning with rewinding (Frankle & Carbin 2019), a round at a time.
+    """Iterative pruning with rewinding (Frankle & Carbin 2019), a round at a time.
 
-    Of the trained weights keep the largest, as many as the next of the rising `sparsities` says (a
-    `schedule`); set them back to their initial values; train; again. The first round is `dense`:
-    the networks that came of training `initial`. All networks prune together, each by its own
-    ranks; what a round took stays away.
+    Of the trained weights keep those of the highest scores, as many as the next of the rising
+    `sparsities` says (a `schedule`); set them back to their initial values; train; again. The first
+    round is `dense`: the networks that came of training `initial`. All networks prune together,
+    each by its own ranks; what a round took stays away. criterion: of one of the methods
+    `ON_TRAINED`; its reading does not matter. Raises `UserError` for another method.
     """
+    if criterion.method not in ON_TRAINED:
+        raise unknown("method that scores trained weights", criterion.method, ON_TRAINED)
     kept, networks = whole(initial), dense
     yield Round(0.0, kept, networks)
     for sparsity in sparsities:
-        kept = masks(initial, ranked(networks, magnitude(networks).within(kept), scope), sparsity)
+        found = scores(networks, criterion.method, rows=split.train).within(kept)
+        kept = masks(initial, ranked(networks, found, criterion.scope), sparsity)
         networks = trained(initial, kept, split, protocol, order)
         yield Round(sparsity, kept, networks)

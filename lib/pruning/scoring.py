@@ -95,6 +95,10 @@ AT_START = ("snip", "synflow")
 """The methods whose papers score the initial weights, before any training."""
 
 
+ON_TRAINED = ("magnitude", "activation", "gradient")
+"""The methods whose papers score trained weights, so that pruning can go in rounds of training."""
+
+
 def scores(
     networks: Population,
     method: str,
