@@ -4,7 +4,7 @@ Each measure takes a run and returns a table whose column `network` is the netwo
 Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
 """
 
-from lib.measures.agreement import agreement, agreement_summary, corrupted_maps
+from lib.measures.agreement import COMPARED, agreement, agreement_summary, corrupted_maps
 from lib.measures.audited import fine_tuned, rewound
 from lib.measures.base import BOTH_READINGS, LEFT, PIXELS, criteria
 from lib.measures.capacity import (
@@ -38,6 +38,7 @@ from lib.measures.pruned import (
 
 __all__ = [
     "BOTH_READINGS",
+    "COMPARED",
     "CONDITION",
     "LEFT",
     "PIXELS",

@@ -142,7 +142,7 @@ def trained_again(
     yield named("permuted"), study.kept_networks(run, permuted)
 
 
-CONDITION = ["method", "comparison", "regime", "reading", "sparsity"]
+COMPARED = ["method", "comparison", "regime", "reading", "sparsity"]
 """The columns of `agreement` that say what is compared with what."""
 
 
@@ -152,7 +152,7 @@ def agreement_summary(table: pd.DataFrame) -> pd.DataFrame:
     table: of `agreement`, with the networks' identity. A row a pair, protocol, width, condition and
     measure; networks that had no row to compare are left out.
     """
-    by = ["dataset", "task", "protocol", "width", *CONDITION]
+    by = ["dataset", "task", "protocol", "width", *COMPARED]
     counted = table[table.n > 0]
     parts = {name: summary(counted, by, name) for name in (*saliency.AGREEMENT, "flat")}
     found = pd.concat(parts, names=["measure", None]).reset_index("measure")
