@@ -84,13 +84,29 @@ class Report:
         form: str = ".3f",
     ) -> str:
         """Give the paper a number by name, with its interval and n; returns it as printed."""
+        shown = self.noted(name, value, interval, n, form)
+        self.write_numbers()
+        return shown
+
+    def noted(
+        self,
+        name: str,
+        value: float | str,
+        interval: tuple[float, float] | None = None,
+        n: int | None = None,
+        form: str = ".3f",
+    ) -> str:
+        """A number as printed, kept until the numbers are written next."""
         shown = [formatted(value, form)]
         shown += [formatted(end, form) for end in interval or ("", "")]
         shown.append("" if n is None else str(n))
         self.numbers[name] = "".join(f"{{{text}}}" for text in (name, *shown))
+        return f"{name} = {shown[0]}"
+
+    def write_numbers(self) -> None:
+        """Write all numbers so far to where LaTeX reads them."""
         lines = [f"\\defresult{self.numbers[each]}\n" for each in sorted(self.numbers)]
         store.write(self.generated / f"{self.notebook}.tex", "".join(lines).encode())
-        return f"{name} = {shown[0]}"
 
     def means(self, table: pd.DataFrame, by: Sequence[str], value: str, name: str) -> pd.DataFrame:
         """Give the paper the mean of a column by groups, each named by `name` and its group.
@@ -101,7 +117,8 @@ class Report:
         for row in means.itertuples(index=False):
             group = ".".join(map(str, row[: len(by)]))
             ends = (row.low, row.high) if row.n >= FEWEST else None
-            self.number(f"{name}.{group}", row.mean, ends, row.n)
+            self.noted(f"{name}.{group}", row.mean, ends, row.n)
+        self.write_numbers()
         return means
 
     def verdicts(self) -> Styler:

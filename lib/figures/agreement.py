@@ -37,7 +37,7 @@ def by_sparsity(table: pd.DataFrame, protocols: Sequence[str], value: str, label
     """
     levels = sorted(table.sparsity[table.comparison == "magnitude"].unique())
     place = {sparsity: at for at, sparsity in enumerate(levels)}
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 2.2, sharey=True)
+    figure, [axes] = grid(1, len(protocols), DOUBLE, 1.9, sharey=True)
     for ax, protocol in zip(axes, protocols, strict=True):
         here = table[table.protocol == protocol]
         ceiling(ax.axhspan, ax.axhline, here, value)
@@ -53,8 +53,18 @@ def by_sparsity(table: pd.DataFrame, protocols: Sequence[str], value: str, label
         ax.set(title=protocol, xlabel="sparsity", ylim=(-0.1, 1.05))
         ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     axes[0].set_ylabel(label)
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    legend(figure, axes, 6)
     return figure
+
+
+def legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
+    """A legend above all axes of whatever any of them shows, each label once."""
+    named = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=columns)
 
 
 def by_task(table: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
@@ -77,7 +87,7 @@ def by_task(table: pd.DataFrame, protocols: Sequence[str], value: str, label: st
         ax.set(title=protocol, ylim=(-0.15, 1.05))
         ax.set_xticks(range(len(tasks)), tasks)
     axes[0].set_ylabel(label)
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    legend(figure, axes, 6)
     return figure
 
 
@@ -138,7 +148,7 @@ def controls(table: pd.DataFrame, protocols: Sequence[str], value: str, label: s
         ax.axhspan(0.5, rows["random"] + 0.5, color="0.94", lw=0, zorder=-1)
         ax.set(title=protocol, xlabel=label, ylim=(0.5, len(BESIDE) + 0.5))
     axes[0].set_yticks(list(rows.values()), list(BESIDE.values()))
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    legend(figure, axes, 6)
     return figure
 
 
@@ -194,7 +204,7 @@ def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
         ylim = (0.5, len(kinds) + 0.5)
         ax.set(title=protocol, xlabel="area under the curve of the logit", ylim=ylim)
     axes[0].set_yticks(list(place.values()), [KINDS[kind][0] for kind in place])
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend(figure, axes, 3)
     return figure
 
 
@@ -234,5 +244,5 @@ def corrupted(
                 ax.plot(means[name, level], at, "o", color=shade, mec="0.3", mew=0.4, ms=4, **first)
         ax.set(title=protocol, xlabel=label, ylim=(-0.6, len(names) - 0.4))
     axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    legend(figure, axes, 4)
     return figure
