@@ -37,7 +37,7 @@ def by_sparsity(table: pd.DataFrame, protocols: Sequence[str], value: str, label
     """
     levels = sorted(table.sparsity[table.comparison == "magnitude"].unique())
     place = {sparsity: at for at, sparsity in enumerate(levels)}
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 1.9, sharey=True)
+    figure, [axes] = grid(1, len(protocols), DOUBLE, 1.65, sharey=True)
     for ax, protocol in zip(axes, protocols, strict=True):
         here = table[table.protocol == protocol]
         ceiling(ax.axhspan, ax.axhline, here, value)
