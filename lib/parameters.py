@@ -25,7 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
-from lib import ROOT, datasets, protocols, pruning, tasks
+from lib import ROOT, datasets, protocols, pruning, saliency, tasks
 from lib.corruptions import CORRUPTIONS
 from lib.errors import UserError, told, unknown
 
@@ -97,6 +97,7 @@ Seeds = Annotated[
     dict[ProtocolName, Annotated[list[Seed], Field(min_length=1)]], AfterValidator(is_enough)
 ]
 Method: Any = one_of("pruning method", pruning.METHODS)
+MapMethod: Any = one_of("kind of map", saliency.METHODS)
 CorruptionName: Any = one_of("corruption", CORRUPTIONS)
 ProfileName = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -155,6 +156,7 @@ TYPES: dict[str, Any] = {
     "corruptions": list[CorruptionName],
     "draws": Count,
     "kinds": Annotated[list[CorruptionName], Field(min_length=1)],
+    "map_methods": Annotated[list[MapMethod], Field(min_length=1)],
 }
 """What each parameter may be, by its name: a name means the same in every notebook."""
 

@@ -220,6 +220,16 @@ def replayed(settings: Settings) -> list[Shard]:
     return looked_at(settings, {"published": [settings["seed"]]})
 
 
+def at_width(settings: Settings) -> list[Shard]:
+    """The networks of a notebook's one width, on all its tasks."""
+    return asked(settings, settings["tasks"], settings["seeds"], [settings["width"]])
+
+
+def audited_at_width(settings: Settings) -> list[Shard]:
+    """Those of them that a notebook also trains again."""
+    return asked(settings, settings["tasks"], settings["audited_seeds"], [settings["width"]])
+
+
 TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
     "02_capacity": [at_each_learning_rate, every_pair, at_each_budget, at_each_ablation],
@@ -234,7 +244,7 @@ TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
         hidden,
     ],
     "04_robustness": [beside_logistic, at_compared_widths, at_each_training],
-    "05_saliency": [replayed, networks],
+    "05_saliency": [replayed, networks, at_width, audited_at_width],
 }
 """What each notebook has trained; those of `looked_at` that it has seeds for are among them."""
 

@@ -5,7 +5,7 @@ under `build/`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pandas.io.formats.style import Styler
 from lib import ROOT, claims, datasets, figures, store
 from lib.backends import Machine
 from lib.latex import formatted
+from lib.statistics import FEWEST, summary
 
 COMMITTED = ("paper", "calibration")
 """The profiles whose results are part of the repository; they make different folders of it."""
@@ -83,13 +84,42 @@ class Report:
         form: str = ".3f",
     ) -> str:
         """Give the paper a number by name, with its interval and n; returns it as printed."""
+        shown = self.noted(name, value, interval, n, form)
+        self.write_numbers()
+        return shown
+
+    def noted(
+        self,
+        name: str,
+        value: float | str,
+        interval: tuple[float, float] | None = None,
+        n: int | None = None,
+        form: str = ".3f",
+    ) -> str:
+        """A number as printed, kept until the numbers are written next."""
         shown = [formatted(value, form)]
         shown += [formatted(end, form) for end in interval or ("", "")]
         shown.append("" if n is None else str(n))
         self.numbers[name] = "".join(f"{{{text}}}" for text in (name, *shown))
+        return f"{name} = {shown[0]}"
+
+    def write_numbers(self) -> None:
+        """Write all numbers so far to where LaTeX reads them."""
         lines = [f"\\defresult{self.numbers[each]}\n" for each in sorted(self.numbers)]
         store.write(self.generated / f"{self.notebook}.tex", "".join(lines).encode())
-        return f"{name} = {shown[0]}"
+
+    def means(self, table: pd.DataFrame, by: Sequence[str], value: str, name: str) -> pd.DataFrame:
+        """Give the paper the mean of a column by groups, each named by `name` and its group.
+
+        With the interval over rows where there are enough, and their number. Returns the means.
+        """
+        means = summary(table, by, value)
+        for row in means.itertuples(index=False):
+            group = ".".join(map(str, row[: len(by)]))
+            ends = (row.low, row.high) if row.n >= FEWEST else None
+            self.noted(f"{name}.{group}", row.mean, ends, row.n)
+        self.write_numbers()
+        return means
 
     def verdicts(self) -> Styler:
         """Decide this notebook's claims from the tables that it has saved, and show the verdicts.

@@ -634,7 +634,8 @@ def test_saliency_strokes_asks_for_more_than_untrained_networks_on_all_pairs(rat
 def agreed(pruned: float, floor: float = 0.02, seeds: float = 0.1, spread: float = 0.01):
     """Correlations of dense maps with pruned ones, random masks, and other seeds."""
     values = {"magnitude": pruned, "random": floor, "seeds": seeds}
-    table = maps(comparison=list(values), reading="as_described", sparsity=0.95)
+    facts = {"regime": "one_shot", "reading": "as_described", "sparsity": 0.95}
+    table = maps(comparison=list(values), **facts)
     own = spread * wobble(table).where(table.comparison == "magnitude", 0)
     return table.assign(spearman=table.comparison.map(values) + own, n=50)
 
@@ -662,6 +663,12 @@ def test_the_agreement_of_two_seeds_is_waited_for_only_where_it_decides():
     assert saliency.preserved(lost, *BOTH).verdict == "not supported"
     with pytest.raises(NotMeasured, match="comparison seeds"):
         saliency.preserved(between, *BOTH)
+
+
+def test_what_was_trained_on_after_pruning_is_not_what_the_claim_is_about():
+    lost, regained = agreed(0.0), agreed(0.95).assign(regime="fine_tuned")
+    both = pd.concat([lost, regained[regained.comparison == "magnitude"]])
+    assert saliency.preserved(both, *BOTH).verdict == "not supported"
 
 
 def test_networks_without_a_row_to_compare_are_left_out():

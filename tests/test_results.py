@@ -40,7 +40,16 @@ COLUMNS = {
     "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1", "error"],
     "04_robustness/leads": ["protocol", "quantity", "corruption", "effect", "low", "high"],
     "04_robustness/beside_logistic": [*IDENTITY, "f1_difference", "mce", "reference_error"],
-    "05_saliency/agreement": IDENTITY,
+    "05_saliency/agreement": [
+        *("dataset", "task", "protocol", "width", "method", "comparison", "regime", "reading"),
+        *("sparsity", "measure", "mean", "sd", "low", "high", "n"),
+    ],
+    "05_saliency/agreement_networks": [
+        *(*IDENTITY, "method", "comparison", "regime", "reading", "sparsity"),
+        *("spearman", "spearman_signed", "ssim", "top_decile", "hog", "flat", "n"),
+    ],
+    "05_saliency/corrupted_maps": [*IDENTITY, "method", "corruption", "severity", "amount"],
+    "05_saliency/faithfulness": [*IDENTITY, "method", "signed", "deletion", "insertion", "n"],
     "05_saliency/strokes": IDENTITY,
     "05_saliency/attention": IDENTITY,
     "05_saliency/ablation": IDENTITY,

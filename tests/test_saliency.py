@@ -1,30 +1,24 @@
-"""Saliency maps are what their definitions say, and their agreement is that of other libraries."""
+"""The agreement of maps, and where they lie, are what other libraries and plain loops say."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
+from skimage.feature import hog
 from skimage.metrics import structural_similarity
-from test_population import drawn
 
 from lib import measures, saliency, study
+from lib.errors import UserError
+from lib.measures.permuted import permuted
 from lib.tasks import Rows
+from lib.training import logistic_loss
 
-WIDTHS = st.lists(st.integers(1, 12), min_size=1, max_size=3)
 SEEDS = st.integers(0, 2**32 - 1)
 LIT = torch.zeros(28, 28, dtype=torch.bool)
 LIT[4:24, 4:24] = True
 LIT = LIT.flatten()
-
-
-def small(widths: list[int], seed: int):
-    """Networks on 784 pixels whose probabilities are not all 0 or 1."""
-    networks = drawn(widths, seed, features=784)
-    networks.weight1.mul_(0.1)
-    networks.weight2.mul_(0.3)
-    return networks
 
 
 def images(rows: int, seed: int = 0) -> torch.Tensor:
@@ -35,40 +29,6 @@ def maps(seed: int, grey: int | None = None) -> torch.Tensor:
     """Random maps of 2 networks and 3 rows; of few grey values, so that many are equal."""
     values = torch.rand(2, 3, 784, generator=torch.Generator().manual_seed(seed))
     return values if grey is None else (values * grey).round() / grey
-
-
-@given(WIDTHS, SEEDS)
-def test_the_gradient_is_that_of_autograd(widths, seed):
-    networks, rows = small(widths, seed), images(4, seed)
-    found = saliency.gradient(networks, rows)
-    assert found.shape == (len(widths), 4, 784)
-    for place in range(len(widths)):
-        pixels = rows.clone().requires_grad_()
-        networks.sequential(place)(pixels).sum().backward()
-        torch.testing.assert_close(found[place], pixels.grad, rtol=1e-4, atol=1e-5)
-
-
-@settings(max_examples=8)
-@given(WIDTHS, SEEDS, st.sampled_from([0.1, 0.01]))
-def test_the_finite_difference_is_that_of_raising_one_pixel_after_another(widths, seed, step):
-    networks, rows = small(widths, seed), images(2, seed)
-    found = saliency.finite_difference(networks, rows, step)
-    for place in range(len(widths)):
-        model = networks.sequential(place).double()
-        for row, image in enumerate(rows.double()):
-            raised = image.repeat(784, 1) + step * torch.eye(784, dtype=torch.float64)
-            with torch.no_grad():
-                change = (model(raised).sigmoid() - model(image[None]).sigmoid()).abs().squeeze(1)
-            change -= change.min()
-            expected = change / change.max() if change.any() else change
-            torch.testing.assert_close(found[place, row].double(), expected, rtol=0, atol=1e-3)
-
-
-def test_a_network_that_sees_nothing_has_a_map_of_zeros():
-    networks = small([3], 0)
-    networks.weight2.zero_()
-    assert not saliency.finite_difference(networks, images(2)).any()
-    assert not saliency.gradient(networks, images(2)).any()
 
 
 @given(SEEDS, SEEDS, st.sampled_from([None, 5]))
@@ -83,6 +43,7 @@ def test_rank_correlation_is_that_of_scipy_on_lit_pixels(seed, other, grey):
 def test_a_flat_map_orders_no_pixels_and_agrees_with_none_beyond_chance():
     flat = torch.zeros(2, 3, 784)
     assert not saliency.spearman(flat, maps(0), LIT).any()
+    assert not saliency.hog(flat, maps(0), LIT).any()
     assert saliency.top_decile_overlap(flat, maps(0), LIT).flatten().tolist() == pytest.approx(
         [0.1] * 6
     )
@@ -111,6 +72,21 @@ def test_overlap_is_the_share_of_the_top_tenth_in_common(seed, other):
 def test_maps_with_no_top_pixel_in_common_do_not_overlap():
     one = torch.arange(784.0).expand(1, 1, 784)
     assert float(saliency.top_decile_overlap(one, -one, LIT)) == 0
+
+
+@given(SEEDS, SEEDS)
+def test_histograms_of_gradients_are_those_of_scikit_image_on_blocks_wholly_lit(seed, other):
+    one, two = maps(seed) ** 3, maps(seed) + maps(other + 1)
+    found = saliency.hog(one, two, LIT)
+    inside = slice(1, 5)  # cells of 4 pixels, blocks of 2 cells: those from pixel 4 to 24
+    for place in np.ndindex(2, 3):
+        x, y = (m[place].reshape(28, 28).numpy() / float(m[place].max()) for m in (one, two))
+        sides = [
+            hog(image, 9, (4, 4), (2, 2), feature_vector=False)[inside, inside].ravel()
+            for image in (x, y)
+        ]
+        expected = np.corrcoef(*sides)[0, 1]
+        assert float(found[place]) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", saliency.AGREEMENT)
@@ -199,7 +175,7 @@ def test_attention_compares_every_wrong_row_with_a_right_one_as_confident(digits
     [shard] = shards([0])
     study.train([shard])
     run = study.load_shard(shard)
-    found = measures.attention(run).query("method == 'finite_difference'")
+    found = measures.attention(run, ["finite_difference"])
     logits = run.networks.logits(shard.scored.images)
     wrong = (logits >= 0) != shard.scored.labels.bool()
     weights = saliency.discriminating(shard.split.train)
@@ -224,7 +200,7 @@ def test_a_network_without_a_wrong_row_has_no_share(digits):
     run = study.load_shard(shard)
     answers = run.networks.logits(shard.scored.images) >= 0
     run.shard.scored.labels.copy_(answers[1])
-    found = measures.attention(run).query("network == 1")
+    found = measures.attention(run, ["gradient", "occlusion"]).query("network == 1")
     assert found.n.tolist() == [0] * 4
     assert found[["share", "confidence"]].isna().all(axis=None)
 
@@ -232,7 +208,8 @@ def test_a_network_without_a_wrong_row_has_no_share(digits):
 def test_before_training_strokes_are_those_of_untrained_networks(digits):
     [shard] = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], limit=200, epochs=0)
     study.train([shard])
-    found = measures.strokes(study.load_shard(shard), rows=10).set_index(["version", "network"])
+    run = study.load_shard(shard)
+    found = measures.strokes(run, ["gradient"], rows=10).set_index(["version", "network"])
     columns = ["ratio", "ratio_inside", "n"]
     assert found.loc["trained", columns].equals(found.loc["untrained", columns])
     assert found.ratio.notna().all()
@@ -240,9 +217,10 @@ def test_before_training_strokes_are_those_of_untrained_networks(digits):
 
 def test_the_ceiling_compares_each_network_with_that_of_the_next_seed(digits):
     both = shards([0, 1])
-    options = {"sparsity": 0.5, "rows": 20, "seeds": {"described": [0, 1]}}
+    options = {"methods": ["gradient"], "sparsities": [0.5], "rows": 20}
+    options["seeds"] = {"described": [0, 1]}
     found = study.table(both, measures.agreement, **options)
-    found = found.query("comparison == 'seeds' and method == 'gradient' and width == 8")
+    found = found.query("comparison == 'seeds' and width == 8")
     assert found.seed.tolist() == [0, 1]
     one, two = (study.load_shard(shard).networks.network(1) for shard in both)
     rows = both[0].scored.take(torch.arange(20))
@@ -252,5 +230,81 @@ def test_the_ceiling_compares_each_network_with_that_of_the_next_seed(digits):
     lit = both[0].split.lit
     expected = saliency.spearman(maps_of(one, pictures), maps_of(two, pictures), lit).mean()
     assert found.spearman.iloc[0] == pytest.approx(float(expected), abs=1e-6)
+    assert found.regime.tolist() == ["", ""]
     alone = study.table(both[:1], measures.agreement, **options | {"seeds": {"described": [0]}})
     assert "seeds" not in set(alone.comparison)
+
+
+AGAIN = {"described": [0]}
+OPTIONS = {"methods": ["gradient", "occlusion"], "rows": 20, "seeds": {"described": [0]}}
+
+
+def test_every_kind_of_map_is_set_beside_every_network_and_map_at_each_sparsity(digits):
+    study.train(shards([0, 1]))
+    runs = [study.load_shard(shard) for shard in shards([0, 1])]
+    options = OPTIONS | {"sparsities": [0.5, 0.9], "seeds": {"described": [0, 1]}}
+    first, second = (
+        measures.agreement(run, **options, again=AGAIN, epochs={"described": 2}) for run in runs
+    )
+    names = ["comparison", "regime", "reading"]
+    pruned = [
+        ("magnitude", "one_shot", "as_coded"),
+        ("magnitude", "one_shot", "as_described"),
+        ("random", "one_shot", "as_described"),
+    ]
+    tuned = [("magnitude", r, "as_described") for r in ("fine_tuned", "rewound")]
+    once = [
+        (name, "", "")
+        for name in ("seeds", "untrained", "readout", "layers", "class_means", "edges")
+    ]
+    for found, expected in ((first, [*pruned, *tuned]), (second, pruned)):
+        counts = found.groupby(names).size().to_dict()
+        extra = [("permuted", "", "")] if found is first else []
+        assert counts == dict.fromkeys(expected, 8) | dict.fromkeys([*once, *extra], 4)
+        assert found[[*saliency.AGREEMENT, "flat"]].notna().all(axis=None)
+        assert found.groupby(["method", "network"]).n.nunique().eq(1).all()
+
+
+def test_what_is_not_pruned_keeps_its_map(digits):
+    study.train(shards([0]))
+    found = measures.agreement(study.load_shard(shards([0])[0]), **OPTIONS, sparsities=[0.0])
+    kept = found[found.regime == "one_shot"]
+    assert kept[list(saliency.AGREEMENT)].to_numpy() == pytest.approx(np.ones((12, 5)), abs=1e-5)
+
+
+def test_networks_on_permuted_labels_have_learned_less(digits):
+    [shard] = shards([0])
+    study.train([shard])
+    run = study.load_shard(shard)
+    train = shard.split.train
+    learned, not_learned = (
+        logistic_loss(networks.logits(train.images), train.labels)
+        for networks in (run.networks, permuted(run))
+    )
+    assert bool((learned < not_learned).all())
+
+
+def test_a_corrupted_image_has_less_of_its_map_the_more_severe_and_another_image_least(digits):
+    study.train(shards([0]))
+    run = study.load_shard(shards([0])[0])
+    what = (["gradient"], ["gaussian_noise", "occlusion"], 40)
+    found = measures.corrupted_maps(run, *what).query("network == 1")
+    assert found.corruption.value_counts().to_dict() == {
+        "none": 1,
+        "gaussian_noise": 5,
+        "occlusion": 5,
+    }
+    agreed = found.set_index(["corruption", "severity"]).spearman
+    assert agreed["gaussian_noise", 1] > agreed["gaussian_noise", 5]
+    assert agreed["occlusion", 1] > agreed["occlusion", 5] > agreed["none", 0]
+    assert found.same_answer.between(0, 1).all()
+
+
+@pytest.mark.parametrize("measure", [measures.strokes, measures.faithfulness])
+def test_no_rows_or_an_unknown_kind_of_map_is_an_error_that_says_so(measure, digits):
+    study.train(shards([0]))
+    run = study.load_shard(shards([0])[0])
+    with pytest.raises(UserError, match="rows 0 is not allowed: give 1 or more"):
+        measure(run, ["gradient"], 0)
+    with pytest.raises(UserError, match="unknown kind of map 'grad': allowed are gradient"):
+        measure(run, ["grad"], 10)

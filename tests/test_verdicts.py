@@ -221,6 +221,21 @@ def test_a_notebook_shows_its_verdicts_with_a_sign_and_says_what_is_open(
     assert (tmp_path / "build" / "tiny" / "generated" / "verdicts.tex").is_file()
 
 
+def test_the_paper_gets_a_mean_by_group_with_its_interval_where_seeds_are_enough(
+    digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    out = report.Report("05_saliency", {"profile": "tiny", "dataset": "MNIST"})
+    many = pd.DataFrame({"protocol": "described", "task": "4-9", "rho": [0.2, 0.2, 0.2, 0.2, 0.2]})
+    few = pd.DataFrame({"protocol": "published", "task": "4-9", "rho": [0.1, 0.5]})
+    means = out.means(pd.concat([many, few]), ["protocol", "task"], "rho", "maps")
+    assert means["mean"].tolist() == pytest.approx([0.2, 0.3])
+    assert (tmp_path / "build/tiny/generated/05_saliency.tex").read_text() == (
+        "\\defresult{maps.described.4-9}{0.200}{0.200}{0.200}{5}\n"
+        "\\defresult{maps.published.4-9}{0.300}{}{}{2}\n"
+    )
+
+
 def test_each_verdict_has_a_sign_of_its_own_and_a_colour_that_the_paper_has_too():
     style = (ROOT / "paper" / "results.sty").read_text()
     assert list(claims.SIGNS) == list(claims.COLOURS) == list(claims.VERDICTS)

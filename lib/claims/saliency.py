@@ -4,7 +4,8 @@ On networks of 48 units, as the study's maps are, with its kind of map, the fini
 
 agreement: one row a network and comparison, columns task, protocol, width, seed, method (of the
 map), comparison ("magnitude"; "random" masks of the same count; "seeds", the network of another
-seed), reading, sparsity, spearman (mean over rows rightly classified), n (of these rows).
+seed), regime, reading, sparsity, spearman (mean over rows rightly classified), n (of these rows).
+What the claim is about is pruned in one shot.
 """
 
 from collections.abc import Sequence
@@ -90,7 +91,8 @@ def correlations(
     agreement: pd.DataFrame, protocol: str, comparison: str, reading: str | None = None
 ) -> pd.Series:
     """Spearman's correlation by task and seed; networks without a row to compare have none."""
-    wanted = {} if reading is None else {"reading": reading, "sparsity": SPARSITY}
+    pruned = {"regime": "one_shot", "reading": reading, "sparsity": SPARSITY}
+    wanted = {} if reading is None else pruned
     rows = select(
         agreement,
         protocol=protocol,

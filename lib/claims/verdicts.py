@@ -71,7 +71,9 @@ CLAIMS = {
         robustness.general, (CORRUPTED, "04_robustness/exact"), BY_PROTOCOL
     ),
     "saliency.strokes": Claim(saliency.strokes, ("05_saliency/strokes",), BY_PROTOCOL),
-    "saliency.preserved": Claim(saliency.preserved, ("05_saliency/agreement",), BY_READING),
+    "saliency.preserved": Claim(
+        saliency.preserved, ("05_saliency/agreement_networks",), BY_READING
+    ),
     "saliency.failure": Claim(saliency.failure, ("05_saliency/attention",), BY_PROTOCOL),
     "neurons.distributed": Claim(saliency.distributed, ("05_saliency/ablation",), BY_READING),
 }

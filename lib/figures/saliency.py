@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from lib.figures import DOUBLE, READINGS, SINGLE, grid, width_axis
 from lib.figures.pruning import CONTROLS
 from lib.figures.subject import show_image
-from lib.latex import formatted
 from lib.measures import PIXELS
 from lib.statistics import FEWEST, summary
 
@@ -157,30 +156,6 @@ def agreement_by_width(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
         width_axis(bottom, sorted(table.width.unique()))
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
-
-
-def agreement_table(table: pd.DataFrame, protocols: Sequence[str]) -> pd.DataFrame:
-    """The means of `agreement` as cells for LaTeX, with 95 % intervals where seeds are enough.
-
-    table: as for `agreement`, of one kind of map. "Flat" is the mean share of rows at which the
-    pruned network's map is flat.
-    """
-    cells = {}
-    for measure, title in {**MEASURES, "flat": "Flat"}.items():
-        means = summary(table, ["protocol", "against"], measure).set_index(["protocol", "against"])
-        cells[title] = [
-            with_interval(*means.loc[(protocol, against), ["mean", "low", "high"]])
-            for protocol in protocols
-            for against in AGAINST
-        ]
-    rows = [(protocol, label) for protocol in protocols for label, *_ in AGAINST.values()]
-    return pd.DataFrame(rows, columns=["Protocol", "Compared with"]).assign(**cells)
-
-
-def with_interval(mean: float, low: float, high: float) -> str:
-    """A mean to two places with its interval in brackets, where there is one."""
-    ends = "" if low != low else f" [{formatted(low, '.2f')}, {formatted(high, '.2f')}]"
-    return formatted(mean, ".2f") + ends
 
 
 SIDES = {

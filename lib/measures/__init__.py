@@ -4,6 +4,7 @@ Each measure takes a run and returns a table whose column `network` is the netwo
 Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
 """
 
+from lib.measures.agreement import COMPARED, agreement, agreement_summary, corrupted_maps
 from lib.measures.audited import fine_tuned, rewound
 from lib.measures.base import BOTH_READINGS, LEFT, PIXELS, criteria
 from lib.measures.capacity import (
@@ -19,7 +20,7 @@ from lib.measures.capacity import (
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
 from lib.measures.expected import expected
 from lib.measures.leads import beside_logistic, leads, leads_by_task
-from lib.measures.maps import agreement, attention, saliency_maps, strokes
+from lib.measures.maps import attention, faithfulness, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
@@ -39,12 +40,14 @@ from lib.measures.pruned import (
 
 __all__ = [
     "BOTH_READINGS",
+    "COMPARED",
     "CONDITION",
     "LEFT",
     "PIXELS",
     "ablation",
     "ablation_table",
     "agreement",
+    "agreement_summary",
     "attention",
     "beside_logistic",
     "boundaries",
@@ -52,6 +55,7 @@ __all__ = [
     "change",
     "clusters",
     "corrupted",
+    "corrupted_maps",
     "corruption_examples",
     "criteria",
     "curves",
@@ -60,6 +64,7 @@ __all__ = [
     "embedded",
     "essential",
     "expected",
+    "faithfulness",
     "fine_tuned",
     "geometry",
     "highest_sparsities",

@@ -1,18 +1,16 @@
-"""Tables of notebook 05 on maps: how they look, how well they agree, and where they lie."""
+"""Tables of notebook 05 on maps: how they look, where they lie, and what they are worth."""
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import pruning, saliency, study, tasks
-from lib.measures.base import BOTH_READINGS, PIXELS, draws, frame, start, versions
-from lib.population import Population
-from lib.pruning import Criterion
+from lib import saliency, tasks
+from lib.errors import UserError
+from lib.measures.base import PIXELS, draws, frame, start, versions
 from lib.study import Run
 
 
@@ -25,7 +23,6 @@ def saliency_maps(run: Run, method: str, sparsity: float, samples: int) -> pd.Da
     "as_coded", "as_described"), probability (of the larger digit, from that network), and a
     column a pixel.
     """
-    maps_of = {**saliency.METHODS, "gradient": saliency.gradient}[method]
     rows, digits, parts = run.shard.scored, tasks.digits(run.shard.task), []
     pruned_versions = versions(run.networks, sparsity)
     right = (run.networks.logits(rows.images) >= 0) == rows.labels.bool()
@@ -37,56 +34,24 @@ def saliency_maps(run: Run, method: str, sparsity: float, samples: int) -> pd.Da
         shown: dict[str, tuple[Tensor, object]] = {"image": (images, np.nan)}
         for name, version in pruned_versions.items():
             one = version.network(network)
-            shown[name] = maps_of(one, images)[0], one.logits(images)[0].sigmoid().numpy()
+            shown[name] = (
+                saliency.maps(one, images, method, method == "gradient")[0],
+                one.logits(images)[0].sigmoid().numpy(),
+            )
         for name, (values, probability) in shown.items():
             table = pd.DataFrame({**facts, "map": name, "probability": probability})
             parts.append(table.join(pd.DataFrame(values.numpy(), columns=PIXELS)))
     return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
-def agreement(run: Run, sparsity: float, rows: int, seeds: dict[str, list[int]]) -> pd.DataFrame:
-    """Agreement of each dense network's saliency with that of another network, over lit pixels.
-
-    comparison: its pruned self ("magnitude"); "random" masks of the same count per layer, the
-    floor; and the dense network of the next seed that `seeds` names for the protocol ("seeds"), the
-    ceiling, where it names another. The mean over those of the first `rows` scored rows that the
-    dense network classifies rightly with a map that is not flat; n is their number, and flat the
-    share of them at which the other map is: no unit that fires is left.
-    """
-    networks, scored, lit = run.networks, run.shard.scored, run.shard.split.lit
-    images, labels = scored.images[:rows], scored.labels[:rows]
-    right = (networks.logits(images) >= 0) == labels.bool()
-    dense = {method: maps_of(networks, images) for method, maps_of in saliency.METHODS.items()}
-    parts = []
-    for facts, other in compared(run, sparsity, seeds):
-        for method, maps in dense.items():
-            others = saliency.METHODS[method](other, images)
-            counted = right & ~saliency.flat(maps, lit)
-            values = {name: f(maps, others, lit) for name, f in saliency.AGREEMENT.items()}
-            values["flat"] = saliency.flat(others, lit).float()
-            means = {k: torch.where(counted, v, torch.nan).nanmean(1) for k, v in values.items()}
-            parts.append(frame(len(networks), method=method, **facts, **means, n=counted.sum(1)))
-    return pd.concat(parts, ignore_index=True)
+def first(run: Run, rows: int) -> tuple[Tensor, Tensor]:
+    """The first `rows` scored images and their labels; raises `UserError` for fewer than one."""
+    if rows < 1:
+        raise UserError(f"rows {rows} is not allowed: give 1 or more")
+    return run.shard.scored.images[:rows], run.shard.scored.labels[:rows]
 
 
-Compared = Iterator[tuple[dict[str, object], Population]]
-"""What a dense network is compared with: comparison, reading and sparsity, and the networks."""
-
-
-def compared(run: Run, sparsity: float, seeds: dict[str, list[int]]) -> Compared:
-    """The networks that `agreement` sets the dense ones beside."""
-    for criterion in (*BOTH_READINGS, Criterion("random")):
-        pruned = pruning.prune(run.networks, sparsity, criterion, draws(run, criterion.method))
-        facts = {"comparison": criterion.method, "reading": criterion.reading}
-        yield {**facts, "sparsity": sparsity}, pruned
-    shard, order = run.shard, seeds[run.shard.protocol.name]
-    following = order[(order.index(shard.seed) + 1) % len(order)]
-    if following != shard.seed:
-        other = study.load_shard(replace(shard, seed=following)).networks
-        yield {"comparison": "seeds", "reading": "", "sparsity": 0.0}, other
-
-
-def strokes(run: Run, rows: int) -> pd.DataFrame:
+def strokes(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     """How far maps concentrate on the strokes of each image, before training and after.
 
     Columns method, version ("trained"; "untrained", the same network's initial weights), ratio (the
@@ -94,13 +59,11 @@ def strokes(run: Run, rows: int) -> pd.DataFrame:
     same with the pixels that are ever lit for the whole), n. Means over those of the first `rows`
     scored rows whose map is not flat; n is their number.
     """
-    images, lit = run.shard.scored.images[:rows], run.shard.split.lit
+    (images, _), lit = first(run, rows), run.shard.split.lit
     ink, parts = images > 0, []
     versions = {"trained": run.networks, "untrained": start(run)}
-    for (name, networks), (method, maps_of) in itertools.product(
-        versions.items(), saliency.METHODS.items()
-    ):
-        maps = maps_of(networks, images)
+    for (name, networks), method in itertools.product(versions.items(), methods):
+        maps = saliency.maps(networks, images, method)
         ratio = saliency.concentration(maps, ink)
         inside = saliency.concentration(maps[..., lit], ink[:, lit])
         parts.append(
@@ -116,7 +79,7 @@ def strokes(run: Run, rows: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def attention(run: Run) -> pd.DataFrame:
+def attention(run: Run, methods: Sequence[str]) -> pd.DataFrame:
     """How much of a map lies on the pixels that tell the digits apart, in right and wrong rows.
 
     All scored rows that a network classifies wrongly, each beside the rightly classified row of the
@@ -136,8 +99,37 @@ def attention(run: Run) -> pd.DataFrame:
         for outcome, chosen in {"right": alike, "wrong": wrong}.items():
             facts = {"network": network, "outcome": outcome, "n": len(chosen)}
             facts["confidence"] = float(confidence[chosen].mean())
-            for method, maps_of in saliency.METHODS.items():
-                shares = saliency.mass(maps_of(one, scored.images[chosen]), pixels)
+            for method in methods:
+                maps = saliency.maps(one, scored.images[chosen], method)
+                shares = saliency.mass(maps, pixels)
                 parts.append({**facts, "method": method, "share": float(shares.nanmean())})
     columns = ["network", "method", "outcome", "share", "confidence", "n"]
     return pd.DataFrame(parts, columns=columns)
+
+
+def faithfulness(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
+    """What ink that a map points at does to the logit, against ink taken in random order.
+
+    Columns method ("random" beside `methods`), signed (whether ink goes first that speaks most for
+    the network's answer, or that has the largest value of either sign), deletion and insertion (the
+    area under the curves of `saliency.deletion_and_insertion`, of mean logits over that of whole
+    images), n. Means over those of the first `rows` scored rows that are classified rightly, which
+    n counts.
+    """
+    networks, (images, labels) = run.networks, first(run, rows)
+    logits = networks.logits(images)
+    right = (logits >= 0) == labels.bool()
+    sign = torch.where(logits >= 0, 1.0, -1.0)[..., None]
+    shuffles = [torch.rand(images.shape, generator=draw) for draw in draws(run, "faithfulness")]
+    orders = {("random", False): torch.stack(shuffles)}
+    for method in methods:
+        maps = saliency.maps(networks, images, method, signed=True)
+        orders |= {(method, True): maps * sign, (method, False): maps.abs()}
+    parts = []
+    for (method, signed), order_ in orders.items():
+        curves = saliency.deletion_and_insertion(networks, images, order_)
+        means = torch.where(right, curves, torch.nan).nanmean(-1)
+        deletion, insertion = torch.trapezoid(means / means[0, 0], dim=1) / (means.shape[1] - 1)
+        values = {"deletion": deletion, "insertion": insertion, "n": right.sum(1)}
+        parts.append(frame(len(networks), method=method, signed=signed, **values))
+    return pd.concat(parts, ignore_index=True)

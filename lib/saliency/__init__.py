@@ -1,0 +1,64 @@
+"""Which pixels a network looks at, how well two maps of it agree, and what a map is worth.
+
+`maps` has the kinds of map, each in closed form; `agreement` compares two, `places` says where one
+lies, and `faithfulness` what the pixels that it points at do to the logit. Maps are (networks,
+rows, 784), signed or >= 0.
+"""
+
+from lib.saliency.agreement import (
+    AGREEMENT,
+    flat,
+    hog,
+    spearman,
+    ssim,
+    top_decile_overlap,
+)
+from lib.saliency.faithfulness import deletion_and_insertion
+from lib.saliency.maps import (
+    METHODS,
+    SIGNED,
+    finite_difference,
+    gradient,
+    gradient_times_input,
+    integrated_gradients,
+    maps,
+    occlusion,
+    probability_change,
+    smoothgrad,
+    unsigned,
+)
+from lib.saliency.places import (
+    concentration,
+    discriminating,
+    edges,
+    mass,
+    matched,
+    mean_difference,
+)
+
+__all__ = [
+    "AGREEMENT",
+    "METHODS",
+    "SIGNED",
+    "concentration",
+    "deletion_and_insertion",
+    "discriminating",
+    "edges",
+    "finite_difference",
+    "flat",
+    "gradient",
+    "gradient_times_input",
+    "hog",
+    "integrated_gradients",
+    "maps",
+    "mass",
+    "matched",
+    "mean_difference",
+    "occlusion",
+    "probability_change",
+    "smoothgrad",
+    "spearman",
+    "ssim",
+    "top_decile_overlap",
+    "unsigned",
+]
