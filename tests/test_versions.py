@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from lib import measures, pruning, study
 from lib.errors import UserError
-from lib.measures import audited, versions
+from lib.measures import audited, neurons, versions
 from lib.population import FIELDS
 from lib.training import f1
 
@@ -68,3 +69,15 @@ def test_the_key_of_what_is_kept_holds_the_code_that_it_reaches_and_no_machinery
     assert {"audited", "base", "neurons", "masking", "regimes", "training"} <= names
     assert not names & {"study", "store", "backends", "maps", "saliency"}
     assert "audited" in reached(versions.rewound)
+
+
+def test_units_of_networks_trained_again_are_those_of_the_networks_that_are_kept(run):
+    options = {"sparsities": SPARSITIES, "epochs": EPOCHS}
+    found = measures.ablation_again(run, 0.9, **options).set_index(["version", "network"])
+    for regime in ("fine_tuned", "rewound"):
+        networks = versions.pruned_networks(run, regime, **options)[1]
+        of_units = pd.DataFrame(neurons.of_units(run, networks))
+        pd.testing.assert_frame_equal(
+            found.loc[regime][list(of_units)].reset_index(drop=True), of_units, check_dtype=False
+        )
+        assert (found.loc[regime].heard <= found.loc[regime].index.map([3, 8].__getitem__)).all()

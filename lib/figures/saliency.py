@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures import DOUBLE, READINGS, SINGLE, grid, width_axis
+from lib.figures import DOUBLE, PROTOCOLS, READINGS, SINGLE, grid, width_axis
 from lib.figures.pruning import CONTROLS
 from lib.figures.subject import show_image
 from lib.measures import PIXELS
@@ -230,5 +230,36 @@ def ablation(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
         ax.set(title=protocol, ylim=(0, 1.05))
         width_axis(ax, sorted(table.width.unique()))
     axes[0].set_ylabel("share of the rise in loss\nthat the top quarter carries")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+UNITS = {
+    "information": "information (bits)",
+    "selectivity": "selectivity",
+    "specialisation": "specialisation",
+    "duplicates": "share of duplicates",
+}
+"""How what is asked of units is written."""
+
+
+def units(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
+    """What units tell by width: a panel a quantity of `UNITS`, a line a protocol.
+
+    table: columns protocol, width, seed and those of `UNITS`. Lines are means over seeds, bands
+    95 % intervals.
+    """
+    figure, [axes] = grid(1, len(UNITS), DOUBLE, 1.75)
+    for ax, (value, label) in zip(axes, UNITS.items(), strict=True):
+        for protocol in protocols:
+            colour, marker, line = PROTOCOLS[protocol]
+            means = summary(table[table.protocol == protocol], ["width"], value)
+            style = {"color": colour, "marker": marker, "ls": line, "label": protocol}
+            ax.plot(means.width, means["mean"], **style)
+            ax.fill_between(means.width, means.low, means.high, color=colour, alpha=0.2, lw=0)
+        ax.set(title=label, ylim=(0, None))
+        width_axis(ax, sorted(table.width.unique()))
+        ax.set_xlabel("")
+    figure.supxlabel("width (hidden units)", fontsize=8)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

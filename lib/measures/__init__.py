@@ -21,7 +21,7 @@ from lib.measures.corrupted import corrupted, corruption_examples, occluded, wid
 from lib.measures.expected import expected
 from lib.measures.leads import beside_logistic, leads, leads_by_task
 from lib.measures.maps import attention, faithfulness, saliency_maps, strokes
-from lib.measures.neurons import ablation
+from lib.measures.neurons import ablation, ablation_again
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
     CONDITION,
@@ -45,6 +45,7 @@ __all__ = [
     "LEFT",
     "PIXELS",
     "ablation",
+    "ablation_again",
     "ablation_table",
     "agreement",
     "agreement_summary",

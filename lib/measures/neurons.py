@@ -11,25 +11,37 @@ from lib.population import Population
 from lib.study import Run
 
 
-def ablation(
-    run: Run,
-    sparsity: float,
-    regimes: Sequence[str] = (),
-    epochs: Mapping[str, int] | None = None,
-) -> pd.DataFrame:
+def ablation(run: Run, sparsity: float) -> pd.DataFrame:
     """How evenly the units of each network share its work, and what they tell, on all scored rows.
 
-    Columns version ("dense", "as_coded", "as_described": pruned by magnitude and layer, and any of
-    the `regimes` of training on, `pruned_networks`), sparsity, top_quarter (the share of the rise
-    in loss, as one unit after another is set to 0, that the top quarter of units carries; NaN where
-    no unit's absence raises it), information (of a unit with the label, corrected for chance, in
-    bits), selectivity and specialisation, all three means over units, and the numbers of
-    dead_units, of duplicates, and of units that are heard: whose output weight is not 0.
+    Columns version ("dense", "as_coded", "as_described": pruned by magnitude and layer), sparsity,
+    top_quarter (the share of the rise in loss, as one unit after another is set to 0, that the top
+    quarter of units carries; NaN where no unit's absence raises it), information (of a unit with
+    the label, corrected for chance, in bits), selectivity and specialisation, all three means over
+    units, and the numbers of dead_units, of duplicates, and of units that are heard: whose output
+    weight is not 0.
     """
-    parts = []
-    found = versions(run.networks, sparsity) | {
-        regime: pruned_networks(run, regime, [sparsity], epochs)[0] for regime in regimes
+    return of_versions(run, versions(run.networks, sparsity), sparsity)
+
+
+def ablation_again(
+    run: Run, sparsity: float, sparsities: Sequence[float], epochs: dict[str, int]
+) -> pd.DataFrame:
+    """The same of the networks as pruned to one of the `sparsities` and trained again.
+
+    version: "fine_tuned", "rewound" (`pruned_networks`, which takes the other arguments).
+    """
+    place = list(sparsities).index(sparsity)
+    again = {
+        regime: pruned_networks(run, regime, sparsities, epochs)[place]
+        for regime in ("fine_tuned", "rewound")
     }
+    return of_versions(run, again, sparsity)
+
+
+def of_versions(run: Run, found: Mapping[str, Population], sparsity: float) -> pd.DataFrame:
+    """The rows of `ablation` for networks by version."""
+    parts = []
     for name, networks in found.items():
         facts = {"version": name, "sparsity": 0.0 if name == "dense" else sparsity}
         parts.append(frame(len(networks), **facts, **of_units(run, networks)))
