@@ -19,7 +19,7 @@ from lib.adversary.regions import wrong
 from lib.population import Population
 from lib.tasks import Rows
 
-NODES = 4000
+NODES = 2000
 """How many nodes a row may have before it is left undecided."""
 
 AT_ONCE, STEPS_IN_A_NODE = 512, 3
@@ -32,12 +32,11 @@ def decide(problem: Problem, network: Population, rows: Rows, nodes: int = NODES
     """`ROBUST`, `BROKEN` or `UNDECIDED` for each row's region: int8 (rows,).
 
     network: the one of `problem`, in its own precision: a row is broken only by an image that this
-    network misclassifies. A row is undecided after `nodes` nodes, or where the last of its parts
-    is bounded by no more than `SLACK`.
+    network misclassifies. A node with nothing left to cut goes on with its ascent. A row is
+    undecided after `nodes` nodes, however long they take: what is found depends on no clock.
     """
     status = torch.full((len(rows),), UNDECIDED, dtype=torch.int8)
     spent = torch.zeros(len(rows), dtype=torch.int64)
-    stuck = torch.zeros(len(rows), dtype=torch.bool)
     waiting, steps = roots(problem), STEPS
     while len(waiting.row):
         batch, waiting = waiting.take(slice(-AT_ONCE, None)), waiting.take(slice(0, -AT_ONCE))
@@ -48,12 +47,13 @@ def decide(problem: Problem, network: Population, rows: Rows, nodes: int = NODES
         broken = broken_by(problem, network, rows, batch.row[beaten], found.found_at[beaten])
         status[broken] = BROKEN
         unsure = found.bound <= SLACK
-        stuck[batch.row[unsure & ~batch.bent.any(1)]] = True
         cut = (unsure & batch.bent.any(1)).nonzero().flatten()
+        on = (unsure & ~batch.bent.any(1)).nonzero().flatten()
         halves = halved(problem, batch.take(cut), found.slopes[cut], found.inputs[cut])
-        waiting = joined([waiting, *halves])
-        left = (status == UNDECIDED) & ~stuck & (spent < nodes)
-        closed = torch.ones_like(stuck).index_fill_(0, waiting.row, False)
+        further = replace(batch.take(on), slopes=found.slopes[on])
+        waiting = joined([waiting, further, *halves])
+        left = (status == UNDECIDED) & (spent < nodes)
+        closed = torch.ones_like(left).index_fill_(0, waiting.row, False)
         status[left & closed] = ROBUST
         waiting = waiting.take(left[waiting.row])
     return status

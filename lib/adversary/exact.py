@@ -6,7 +6,7 @@ those units are binary that take away from the margin and may have either sign: 
 is convex.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import block_array, csr_array, eye_array
 from torch import Tensor
 
-from lib.adversary.bounds import SLACK, double, problem
+from lib.adversary.bounds import SLACK, Problem, double, problem
 from lib.adversary.branching import BROKEN, NODES, ROBUST, decide
-from lib.adversary.regions import around, check_images, each_of
+from lib.adversary.regions import Box, around, check_images, each_of, signs
 from lib.errors import UserError
 from lib.population import Population
 from lib.tasks import Rows
@@ -48,23 +48,21 @@ def brackets(
 def bisected(network: Population, rows: Rows, norm: str, nodes: int, wanted: int) -> Tensor:
     """The largest amount that is found `ROBUST`, or the smallest found `BROKEN`: (rows,)."""
     images, exact = rows.images.double(), double(network)
-    low, high = torch.zeros(len(rows)).double(), torch.full((len(rows),), WIDEST[norm]).double()
-    found = torch.full_like(low, torch.inf if wanted == BROKEN else -torch.inf)
-    ends = [low.clone(), high.clone()]
-    for amount in [*ends, *([None] * HALVINGS)]:
-        middle = (low + high) / 2 if amount is None else amount
-        region = around(images, middle, norm)
-        status = decide(problem(exact, rows, region), network, rows, nodes)
-        right = status == wanted
-        if wanted == ROBUST:
-            found = torch.where(right, torch.maximum(found, middle), found)
-            low, high = torch.where(right, middle, low), torch.where(right, high, middle)
-        else:
-            found = torch.where(right, torch.minimum(found, middle), found)
-            low, high = torch.where(right, low, middle), torch.where(right, middle, high)
-        if amount is not None:
-            low, high = ends
-    return found
+    low = torch.zeros(len(rows), dtype=torch.float64)
+    high = torch.full_like(low, WIDEST[norm])
+
+    def holds(amounts: Tensor) -> Tensor:
+        found = problem(exact, rows, around(images, amounts, norm))
+        return decide(found, network, rows, nodes) == wanted
+
+    nowhere = ~holds(low) if wanted == ROBUST else ~holds(high)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        above = holds(middle) == (wanted == ROBUST)
+        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    if wanted == ROBUST:
+        return low.masked_fill(nowhere, -torch.inf)
+    return high.masked_fill(nowhere, torch.inf)
 
 
 class Minimum(NamedTuple):
@@ -79,69 +77,73 @@ class Minimum(NamedTuple):
 
 
 def minimum(network: Population, row: Rows, within: float, seconds: float = 10.0) -> Minimum:
-    """The least change within [0, 1] and `within` of one row, as a mixed-integer programme.
+    """The least change of one row that has it misclassified, among changes up to `within`.
 
     network: a population of one. The image that comes back is held against the network itself.
-    Raises `UserError` for more than one row or network, and an amount or image that `around` does
-    not take.
+    Raises `UserError` for more than one row or network, and for an amount or image that `around`
+    and `check_images` do not take.
     """
     if len(network) != 1 or len(row) != 1:
         raise UserError(f"{len(network)} networks and {len(row)} rows: give one of each")
     check_images(network, row.images)
-    region = around(row.images.double(), within)
-    found = problem(network, row, region)
-    weight1 = found.network.weight1.numpy()
-    image = row.images[0].double().numpy()
-    middle, radius = region.centre[0].numpy(), region.radius[0].numpy()  # type: ignore[union-attr]
-    at_image = image @ weight1 + found.network.bias1.numpy()
-    weights, bias = found.weights[0].numpy(), float(found.bias[0])
-    least = (found.centre - found.reach)[0].numpy()
-    most = (found.centre + found.reach)[0].numpy()
-    on, unsure = least >= 0, (least < 0) & (most > 0)
-    adds, takes = np.flatnonzero(unsure & (weights > 0)), np.flatnonzero(unsure & (weights < 0))
-    pixels, a, t = len(image), len(adds), len(takes)
+    region = Box.around(row.images.double(), within)
+    around(row.images, within)
+    programme = written(problem(double(network), row, region), row.images[0].double())
+    answer = milp(**programme, options={"time_limit": seconds})
+    if answer.status == INFEASIBLE:
+        return Minimum(np.inf, None)
+    if answer.status != OPTIMAL:
+        return Minimum(np.nan, None)
+    change = torch.from_numpy(answer.x[: row.images.shape[1]])
+    image = (row.images[0].double() + change).to(row.images.dtype).clamp(0, 1)
+    margin = float(network.logits(image[None])) * float(signs(row.labels))
+    return Minimum(float(answer.fun) if margin <= SLACK else np.nan, image)
 
-    # The variables in blocks: changes of pixels, the amount, activations of units that add and of
-    # those that take away, and whether the latter are on.
-    def of(units: np.ndarray) -> csr_array:
-        return csr_array(weight1[:, units].T)
 
-    one = np.ones((pixels, 1))
-    steady = bias + weights[on] @ at_image[on]
-    blocks = [
-        [eye_array(pixels), csr_array(-one), None, None, None],
-        [-eye_array(pixels), csr_array(-one), None, None, None],
-        [of(adds), None, -eye_array(a), None, None],
-        [-of(takes), None, None, eye_array(t), csr_array(np.diag(-least[takes]))],
-        [csr_array((t, pixels)), None, None, eye_array(t), csr_array(np.diag(-most[takes]))],
-        [
-            csr_array((weight1[:, on] @ weights[on])[None]),
-            None,
-            csr_array(weights[adds][None]),
-            csr_array(weights[takes][None]),
-            csr_array((1, t)),
-        ],
+OPTIMAL, INFEASIBLE = 0, 2
+"""What `milp` says of its answer."""
+
+
+def written(problem: Problem, image: Tensor) -> dict[str, Any]:
+    """The programme of one row as `milp` takes it.
+
+    Variables: the change of each pixel, the largest of them (which is to be least), the activation
+    of each unsure unit, and whether each of those that take away from the margin is on.
+    """
+    weights1, at_image = problem.network.weight1.numpy(), problem.inputs(image[None])[0].numpy()
+    weights, centre, reach = (
+        each[0].numpy() for each in (problem.weights, problem.centre, problem.reach)
+    )
+    on, unsure = centre - reach >= 0, abs(centre) < reach
+    takes = np.flatnonzero((weights < 0)[unsure])
+    least, most = (centre - reach)[unsure], (centre + reach)[unsure]
+    pixels, units, binaries = len(image), len(least), len(takes)
+    into, picked = weights1[:, unsure].T, np.eye(units)[takes]
+    one, no_pixels = np.ones((pixels, 1)), np.zeros((binaries, pixels))
+    rows = [
+        [eye_array(pixels), -one, None, None],
+        [-eye_array(pixels), -one, None, None],
+        [into, None, -np.eye(units), None],
+        [-into[takes], None, picked, -np.diag(least[takes])],
+        [no_pixels, None, picked, -np.diag(most[takes])],
+        [(weights1[:, on] @ weights[on])[None], None, weights[unsure][None], None],
     ]
-    limits = np.concatenate(
-        [
-            np.zeros(2 * pixels),
-            -at_image[adds],
-            at_image[takes] - least[takes],
-            np.zeros(t),
-            [-steady],
-        ]
-    )
-    low = np.concatenate([middle - radius - image, np.zeros(1 + a + 2 * t)])
-    high = np.concatenate([middle + radius - image, [within], most[adds], most[takes], np.ones(t)])
-    objective = np.zeros(len(low))
-    objective[pixels] = 1
-    whole = np.zeros(len(low))
-    whole[len(low) - t :] = 1
-    answer = milp(
-        objective,
-        integrality=whole,
-        bounds=Bounds(low, high),
-        constraints=LinearConstraint(block_array(blocks, format="csr"), -np.inf, limits),
-        options={"time_limit": seconds},
-    )
-    return checked(network, row, answer)
+    limits = [
+        np.zeros(2 * pixels),
+        -at_image[unsure],
+        at_image[unsure][takes] - least[takes],
+        np.zeros(binaries),
+        [-float(problem.bias) - weights[on] @ at_image[on]],
+    ]
+    low = (problem.region.centre - problem.region.radius)[0] - image
+    high = (problem.region.centre + problem.region.radius)[0] - image
+    matrix = block_array([[None if b is None else csr_array(b) for b in row] for row in rows])
+    return {
+        "c": np.eye(matrix.shape[1])[pixels],
+        "integrality": np.repeat([0, 1], [pixels + 1 + units, binaries]),
+        "bounds": Bounds(
+            np.concatenate([low, np.zeros(1 + units + binaries)]),
+            np.concatenate([high, [1.0], most, np.ones(binaries)]),
+        ),
+        "constraints": LinearConstraint(matrix.tocsr(), -np.inf, np.concatenate(limits)),
+    }

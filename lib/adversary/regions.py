@@ -79,10 +79,11 @@ class Ball:
         return torch.nn.functional.normalize(slopes, dim=1)
 
     def inside(self, images: Tensor) -> Tensor:
-        """Images cut to [0, 1] and drawn towards the centre into the ball, which stays in both."""
-        moved = images.clamp(0, 1) - self.centre
+        """Images drawn towards the centre into the ball, then cut to [0, 1], which stays in it."""
+        moved = images - self.centre
         norm = moved.norm(dim=1, keepdim=True)
-        return self.centre + moved * (self.radius / norm.clamp_min(1e-12)).clamp(max=1)
+        shrunk = moved * (self.radius / norm.clamp_min(1e-12)).clamp(max=1)
+        return (self.centre + shrunk).clamp(0, 1)
 
     def take(self, rows: Tensor) -> "Ball":
         """The regions of some rows."""

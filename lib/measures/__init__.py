@@ -17,6 +17,7 @@ from lib.measures.capacity import (
     under_budget,
 )
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
+from lib.measures.exact import exact_accuracy, least_changes
 from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
@@ -53,9 +54,11 @@ __all__ = [
     "detectable",
     "embedded",
     "essential",
+    "exact_accuracy",
     "fine_tuned",
     "geometry",
     "highest_sparsities",
+    "least_changes",
     "minimum_widths",
     "models",
     "occluded",
