@@ -22,6 +22,7 @@ from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
 from lib.measures.pruned import (
+    CONDITION,
     boundaries,
     change,
     clusters,
@@ -30,12 +31,14 @@ from lib.measures.pruned import (
     essential,
     geometry,
     highest_sparsities,
+    of_seeds,
     pruned,
     removed,
 )
 
 __all__ = [
     "BOTH_READINGS",
+    "CONDITION",
     "LEFT",
     "PIXELS",
     "ablation",
@@ -62,6 +65,7 @@ __all__ = [
     "minimum_widths",
     "models",
     "occluded",
+    "of_seeds",
     "printed",
     "pruned",
     "pruning_changes",

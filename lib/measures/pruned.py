@@ -39,6 +39,19 @@ def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion])
     return pd.concat(parts, ignore_index=True)
 
 
+CONDITION = [
+    *("dataset", "task", "protocol", "width"),
+    *("regime", "control", "method", "reading", "scope", "sparsity"),
+]
+"""What networks of several seeds have in common where only their seeds differ."""
+
+
+def of_seeds(networks: pd.DataFrame, seeds: dict[str, list[int]]) -> pd.DataFrame:
+    """The rows of a table whose seed is among those that `seeds` names for their protocol."""
+    named = pd.MultiIndex.from_tuples([(name, seed) for name in seeds for seed in seeds[name]])
+    return networks[pd.MultiIndex.from_frame(networks[["protocol", "seed"]]).isin(named)]
+
+
 def change(networks: pd.DataFrame, value: str) -> pd.Series:
     """A score's change by pruning, from a table of `pruned`: each network's less its dense one.
 
