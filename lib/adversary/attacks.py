@@ -53,8 +53,8 @@ def pgd(
     The first start is the image itself, further ones are drawn from the region by `generator`, and
     are for the rows that no earlier start has broken. Of all images met, that of the least margin
     is returned. A step is 2.5 epsilon / steps, along the gradient's sign or, in L2, its direction.
-    Raises `UserError` for an unknown norm, an epsilon out of range, less than one step or start, and
-    images of another size.
+    Raises `UserError` for an unknown norm, an epsilon out of range, less than one step or start,
+    and images of another size.
     """
     if steps < 1 or restarts < 1:
         raise UserError(f"{steps} steps and {restarts} starts: give at least one of each")

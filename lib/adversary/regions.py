@@ -31,7 +31,7 @@ class Box:
         return cls((low + high) / 2, (high - low) / 2)
 
     def reach(self, weights: Tensor) -> Tensor:
-        """How far a product with weights (pixels, units) can go from the centre's: (rows, units)."""
+        """How far a product with (pixels, units) can go from the centre's: (rows, units)."""
         return self.radius @ weights.abs()
 
     def lowest(self, slopes: Tensor) -> Tensor:

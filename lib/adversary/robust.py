@@ -1,4 +1,4 @@
-"""Which rows withstand every perturbation: what bounds certify, attacks break, branching decides."""
+"""Which rows withstand every perturbation: bounds certify, attacks break, branching decides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
