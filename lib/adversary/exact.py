@@ -27,6 +27,9 @@ WIDEST = {"linf": 1.0, "l2": 28.0}
 HALVINGS = 12
 """Of that range, by bisection."""
 
+SECONDS = 60.0
+"""The most that the programme of one row may take."""
+
 
 def brackets(
     networks: Population, rows: Rows, norm: str = "linf", nodes: int = NODES
@@ -68,7 +71,7 @@ def bisected(network: Population, rows: Rows, norm: str, nodes: int, wanted: int
 class Minimum(NamedTuple):
     """The least L-infinity change of an image that has it misclassified, and such an image.
 
-    amount: NaN where the time was up, inf where there is none within the range that was searched.
+    amount: NaN where the nodes or the time were up, inf where there is none within the range that was searched.
     image: (pixels,), None where there is none.
     """
 
@@ -76,10 +79,11 @@ class Minimum(NamedTuple):
     image: Tensor | None
 
 
-def minimum(network: Population, row: Rows, within: float, seconds: float = 10.0) -> Minimum:
+def minimum(network: Population, row: Rows, within: float, nodes: int = 1000) -> Minimum:
     """The least change of one row that has it misclassified, among changes up to `within`.
 
-    network: a population of one. The image that comes back is held against the network itself.
+    network: a population of one. The image that comes back is held against the network itself. The
+    solver gives up after `nodes` nodes, which is the same on any machine, or after `SECONDS`.
     Raises `UserError` for more than one row or network, and for an amount or image that `around`
     and `check_images` do not take.
     """
@@ -89,7 +93,7 @@ def minimum(network: Population, row: Rows, within: float, seconds: float = 10.0
     region = Box.around(row.images.double(), within)
     around(row.images, within)
     programme = written(problem(double(network), row, region), row.images[0].double())
-    answer = milp(**programme, options={"time_limit": seconds})
+    answer = milp(**programme, options={"node_limit": nodes, "time_limit": SECONDS})
     if answer.status == INFEASIBLE:
         return Minimum(np.inf, None)
     if answer.status != OPTIMAL:

@@ -13,8 +13,8 @@ from lib.population import Population
 from lib.study import Run
 from lib.tasks import Rows
 
-TIME_LIMIT, NODES = 5.0, 500
-"""For the least change of one row: seconds of its programme, nodes of a step of its bisection."""
+SOLVER_NODES, NODES = 100, 500
+"""For the least change of one row: nodes of its programme, and of each step of its bisection."""
 
 
 def exact_accuracy(
@@ -59,8 +59,8 @@ def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
     """How little has to change in each of the first `rows` scored rows, for the dense networks.
 
     Columns row, norm, low and high (the bracket; from 0 to infinity where nothing is known), and
-    exact: in L-infinity, for the first `solved` rows, by the mixed-integer programme, NaN where its
-    time was up. Rows that a network gets wrong as they are have 0 in all three.
+    exact: in L-infinity, for the first `solved` rows, by the mixed-integer programme, NaN where it
+    had too many nodes. Rows that a network gets wrong as they are have 0 in all three.
     """
     some, networks, parts = first(run, rows), run.networks, []
     for norm in adversary.REGIONS:
@@ -84,7 +84,7 @@ def least(network: Population, row: Rows, high: float) -> float:
     """The least change of one row, whose bracket ends at `high`."""
     if high == 0:
         return 0.0
-    return adversary.minimum(network, row, min(high, 1.0), TIME_LIMIT).amount
+    return adversary.minimum(network, row, min(high, 1.0), SOLVER_NODES).amount
 
 
 def each_version(
