@@ -94,7 +94,7 @@ def by_width(table: pd.DataFrame) -> Figure:
             row[0].fill_between(ends.index, *ends.to_numpy().T, color=colour, alpha=0.3, lw=0)
             middle = here.groupby("width")[["low", "high"]].median().mean(axis=1)
             row[1].plot(middle.index, middle, **style)
-        row[0].set(ylabel=f"{protocol}\nLipschitz constant ($L_2$)", yscale="log")
+        row[0].set_ylabel(f"{protocol}\nLipschitz constant ($L_2$)")
         row[1].set_ylabel("least change ($L_\\infty$)")
     for ax in axes[-1]:
         width_axis(ax, sorted(table.width.unique()))
