@@ -163,6 +163,8 @@ TYPES: dict[str, Any] = {
     "exact_rows": Count,
     "least_rows": Count,
     "solved_rows": Count,
+    "draws": Count,
+    "kinds": Annotated[list[CorruptionName], Field(min_length=1)],
 }
 """What each parameter may be, by its name: a name means the same in every notebook."""
 

@@ -49,6 +49,14 @@ def networks(settings: Settings) -> list[Shard]:
     return asked(settings, tasks, settings["seeds"], {*settings["widths"], *named})
 
 
+def beside_logistic(settings: Settings) -> list[Shard]:
+    """The same, and logistic regression (width 0) beside them, which `published` does not have."""
+    return [
+        each if each.protocol.name == "published" else replace(each, widths=(0, *each.widths))
+        for each in networks(settings)
+    ]
+
+
 def every_pair(settings: Settings) -> list[Shard]:
     """The networks of a notebook's tasks and of the pairs beside them, further widths included.
 
@@ -237,7 +245,7 @@ TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
         hidden,
     ],
     "04_robustness": [
-        networks,
+        beside_logistic,
         at_compared_widths,
         at_each_training,
         exactly_compared,

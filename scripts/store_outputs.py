@@ -1,7 +1,7 @@
 """Run the notebooks as they stand and store their outputs, without what changes at every run.
 
-`make stored` calls it. Progress bars and execution times are left out, so that a stored
-notebook changes only where a result does.
+`make stored` calls it. Progress bars, execution times and widgets are left out, so that a stored
+notebook changes only where a result does. Of a widget its picture is stored.
 """
 
 import sys
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def stored(path: Path) -> None:
@@ -21,6 +23,8 @@ def stored(path: Path) -> None:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+            for output in cell.outputs:
+                output.get("data", {}).pop(WIDGET, None)  # its name is another at every run
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

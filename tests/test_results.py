@@ -10,6 +10,7 @@ import yaml
 
 from lib import ROOT, published
 from lib.claims.capacity import BUDGETS
+from lib.corruptions import CORRUPTIONS, MNIST_C
 from lib.parameters import NOTEBOOKS
 from lib.protocols import PUBLISHED_WIDTHS
 from lib.tasks import PUBLISHED_ORDER as FIVE
@@ -36,14 +37,18 @@ COLUMNS = {
         *("regime", "control", "method", "reading", "scope", "sparsity"),
         *("sparsity_actual", "f1", "auc", "dead_units"),
     ],
-    "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1"],
+    "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1", "error"],
+    "04_robustness/leads": ["protocol", "quantity", "corruption", "effect", "low", "high"],
+    "04_robustness/beside_logistic": [*IDENTITY, "f1_difference", "mce", "reference_error"],
     "05_saliency/agreement": IDENTITY,
     "05_saliency/strokes": IDENTITY,
     "05_saliency/attention": IDENTITY,
     "05_saliency/ablation": IDENTITY,
     "01_tasks/difficulty": ["dataset", "task"],
 }
-SCORES = re.compile(r"f1|auc|sparsity|top_decile|top_quarter|share")
+SCORES = re.compile(
+    r"f1(?!_difference)|error|reference_error|auc|sparsity|top_decile|top_quarter|share"
+)
 
 
 def table(name: str) -> pd.DataFrame:
@@ -141,6 +146,16 @@ def test_what_was_done_to_networks_was_done_to_all_of_them(name):
     )
     trained = trained[trained.task.isin(FIVE) & trained.width.isin(PUBLISHED_WIDTHS)]
     assert len(trained.merge(treated)) == len(trained)
+
+
+def test_networks_met_every_corruption_at_every_severity():
+    networks = table("04_robustness/networks")
+    drawn = networks[networks.corruption.isin(CORRUPTIONS) & (networks.width > 0)]
+    met = drawn.groupby(["protocol", "task", "width", "corruption"]).severity.nunique()
+    assert met.unstack().shape == (3 * 5 * 11, 17)
+    assert met.eq(6).all()
+    logistic = networks[(networks.width == 0) & (networks.corruption.isin(MNIST_C))]
+    assert logistic.groupby(["protocol", "task"]).seed.nunique().tolist() == [10] * 10
 
 
 def figures() -> list[Path]:

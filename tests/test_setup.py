@@ -124,6 +124,19 @@ def test_without_tex_and_without_apt_one_sentence_names_the_packages_and_conda(t
     assert "conda" in answer.stderr
 
 
+def test_without_a_browser_and_without_apt_one_sentence_names_the_packages(tmp_path):
+    answer = run("browser.sh", path=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.count("\n") == 1
+    assert "chromium-driver" in answer.stderr
+
+
+def test_a_browser_that_is_there_is_not_installed_again(tmp_path):
+    for name in ("chromedriver", "google-chrome"):
+        program(tmp_path / name, "")
+    assert run("browser.sh", path=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [

@@ -71,7 +71,7 @@ def bisected(network: Population, rows: Rows, norm: str, nodes: int, wanted: int
 class Minimum(NamedTuple):
     """The least L-infinity change of an image that has it misclassified, and such an image.
 
-    amount: NaN where the nodes or the time were up, inf where there is none within the range that was searched.
+    amount: NaN where the nodes or the time were up, inf where there is none in the range searched.
     image: (pixels,), None where there is none.
     """
 

@@ -1,5 +1,6 @@
 """How the paper's pictures look, and how they are saved."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,16 @@ def width_axis(axes: Axes, widths: list[int]) -> None:
     axes.set_xlabel("width (hidden units)")
 
 
+def png(figure: Figure) -> bytes:
+    """A figure as PNG; the same figure gives the same bytes."""
+    figure.savefig(file := BytesIO(), format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
 def save(figure: Figure, path: Path) -> None:
     """Save `path`.pdf and `path`.png; the same figure gives the same bytes."""
     store.write_with(
         path.with_suffix(".pdf"),
         lambda file: figure.savefig(file, format="pdf", metadata={"CreationDate": None}),
     )
-    store.write_with(
-        path.with_suffix(".png"),
-        lambda file: figure.savefig(file, format="png", metadata={"Software": None}),
-    )
+    store.write(path.with_suffix(".png"), png(figure))

@@ -19,7 +19,7 @@ from lib.figures import DOUBLE, SINGLE, grid, task_style
 from lib.tasks import digits
 
 
-def show_image(ax: Axes, image: Tensor, **options: Any) -> None:
+def show_image(ax: Axes, image: Tensor | np.ndarray, **options: Any) -> None:
     """A vector of 784 pixels as a picture, dark on white, without axes."""
     ax.imshow(image.reshape(SIDE, SIDE), **{"cmap": "gray_r", **options})
     ax.set_xticks([])

@@ -18,6 +18,8 @@ from lib.measures.capacity import (
 )
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
 from lib.measures.exact import exact_accuracy, least_changes
+from lib.measures.expected import expected
+from lib.measures.leads import beside_logistic, leads, leads_by_task
 from lib.measures.maps import agreement, attention, saliency_maps, strokes
 from lib.measures.neurons import ablation
 from lib.measures.power import detectable, pruning_changes
@@ -45,6 +47,7 @@ __all__ = [
     "ablation_table",
     "agreement",
     "attention",
+    "beside_logistic",
     "boundaries",
     "capacity",
     "change",
@@ -58,9 +61,12 @@ __all__ = [
     "embedded",
     "essential",
     "exact_accuracy",
+    "expected",
     "fine_tuned",
     "geometry",
     "highest_sparsities",
+    "leads",
+    "leads_by_task",
     "least_changes",
     "minimum_widths",
     "models",

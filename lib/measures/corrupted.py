@@ -4,43 +4,53 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from lib import datasets, seeds, tasks
 from lib.corruptions import AMOUNTS, amount, corrupt, occluded_everywhere
 from lib.measures.base import PIXELS, frame
 from lib.study import IDENTITY, Run
+from lib.tasks import Rows
 from lib.training import f1
 
 
 def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
-    """F1 by corruption and severity, 0 (clean) to 5; all widths see the same corrupted rows."""
+    """F1 and error by corruption and severity, 0 (clean) to 5.
+
+    error: the share of rows on the wrong side. All widths of a seed see the same corrupted rows,
+    which are drawn anew for each seed.
+    """
     networks, rows, shard = run.networks, run.shard.scored, run.shard
     parts = []
     for name in corruptions:
         for severity in range(len(AMOUNTS[name]) + 1):
             draw = seeds.generator(shard.dataset, shard.task, name, severity, shard.seed)
             images = corrupt(rows.images, name, severity, draw)
-            score = f1(networks.logits(images), rows.labels)
-            unit = amount(name, severity)
-            parts.append(
-                frame(len(networks), corruption=name, severity=severity, amount=unit, f1=score)
-            )
+            facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
+            parts.append(frame(len(networks), **facts, **judged(networks.logits(images), rows)))
     return pd.concat(parts, ignore_index=True)
 
 
+def judged(logits: Tensor, rows: Rows) -> dict[str, Tensor]:
+    """F1 and error of each network, (networks,), from logits (networks, rows)."""
+    wrong = (logits >= 0) != rows.labels.bool()
+    return {"f1": f1(logits, rows.labels), "error": wrong.double().mean(1)}
+
+
 def occluded(run: Run, severity: int) -> pd.DataFrame:
-    """F1 clean (severity 0), and behind a black square: the mean over all places that it can have.
+    """F1 and error clean (severity 0), and behind a black square: the mean over all its places.
 
     Rows as those of `corrupted`, of the corruption "occlusion_everywhere"; nothing is drawn.
     """
     networks, rows = run.networks, run.shard.scored
     side = amount("occlusion", severity)
-    everywhere = occluded_everywhere(networks, rows.images, int(side))
-    behind = torch.stack([f1(logits, rows.labels) for logits in everywhere]).mean(0)
-    clean = f1(networks.logits(rows.images), rows.labels)
+    places = occluded_everywhere(networks, rows.images, int(side))
+    at_each = [judged(logits, rows) for logits in places]
+    behind = {name: torch.stack([each[name] for each in at_each]).mean(0) for name in at_each[0]}
+    clean = judged(networks.logits(rows.images), rows)
     parts = [
-        frame(len(networks), corruption="occlusion_everywhere", severity=s, amount=unit, f1=score)
-        for s, unit, score in ((0, 0, clean), (severity, side, behind))
+        frame(len(networks), corruption="occlusion_everywhere", severity=s, amount=unit, **scores)
+        for s, unit, scores in ((0, 0, clean), (severity, side, behind))
     ]
     return pd.concat(parts, ignore_index=True)
 
