@@ -145,7 +145,7 @@ def test_the_dry_run_prints_every_protocol_and_their_sum_and_leaves_nothing(
             "converged": [11, 63, 0],
         }
     [total] = [line for line in lines if line[:1] == ["all"]]
-    assert [int(n) for n in total[1:4]] == [80, 400, 0]
+    assert [int(n) for n in total[1:4]] == [80, 408, 0]
     assert content(cache) == {}
 
 
