@@ -46,7 +46,7 @@ def decide(problem: Problem, network: Population, rows: Rows, nodes: int = NODES
         beaten = found.margin <= 0
         broken = broken_by(problem, network, rows, batch.row[beaten], found.found_at[beaten])
         status[broken] = BROKEN
-        unsure = found.bound <= SLACK
+        unsure = ~(found.bound > SLACK)  # so that NaN certifies nothing
         cut = (unsure & batch.bent.any(1)).nonzero().flatten()
         on = (unsure & ~batch.bent.any(1)).nonzero().flatten()
         halves = halved(problem, batch.take(cut), found.slopes[cut], found.inputs[cut])
