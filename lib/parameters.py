@@ -89,6 +89,7 @@ Number = StrictInt | StrictFloat
 Task = Annotated[StrictStr, AfterValidator(is_task)]
 Fraction = Annotated[Number, AfterValidator(is_fraction)]
 Positive = Annotated[Number, Field(gt=0)]
+Epsilon = Annotated[Number, Field(gt=0, le=1)]
 Count = Annotated[StrictInt, Field(ge=1)]
 Width = Annotated[StrictInt, Field(ge=0)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
@@ -154,6 +155,15 @@ TYPES: dict[str, Any] = {
     "tested_widths": Annotated[list[Count], Field(min_length=1)],
     "methods": list[Method],
     "corruptions": list[CorruptionName],
+    "epsilons": Annotated[list[Epsilon], Field(min_length=1)],
+    "map_epsilon": Epsilon,
+    "map_seeds": TrainedOnSeeds,
+    "map_widths": Annotated[list[Count], Field(min_length=1)],
+    "map_sparsities": Annotated[list[Fraction], Field(min_length=1)],
+    "map_regimes": list[Literal["one_shot", "fine_tuned", "rewound"]],
+    "exact_rows": Count,
+    "least_rows": Count,
+    "solved_rows": Count,
     "draws": Count,
     "kinds": Annotated[list[CorruptionName], Field(min_length=1)],
     "map_methods": Annotated[list[MapMethod], Field(min_length=1)],

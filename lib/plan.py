@@ -168,6 +168,17 @@ def at_each_ablation(settings: Settings) -> list[Shard]:
     return [shard for shards in by_ablation(settings).values() for shard in shards]
 
 
+def exactly_compared(settings: Settings) -> list[Shard]:
+    """The two networks of every task and seed whose exact robust accuracies are compared."""
+    widths = {settings["narrow"], settings["wide"]}
+    return asked(settings, settings["tasks"], settings["seeds"], widths)
+
+
+def mapped(settings: Settings) -> list[Shard]:
+    """The networks that the map of exact robust accuracy has, dense and pruned."""
+    return asked(settings, settings["tasks"], settings["map_seeds"], settings["map_widths"])
+
+
 def at_audited_widths(settings: Settings) -> list[Shard]:
     """The networks that a notebook prunes by every criterion in one shot."""
     widths = {*settings["audited_widths"], settings["width"]}
@@ -243,7 +254,13 @@ TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
         sized,
         hidden,
     ],
-    "04_robustness": [beside_logistic, at_compared_widths, at_each_training],
+    "04_robustness": [
+        beside_logistic,
+        at_compared_widths,
+        at_each_training,
+        exactly_compared,
+        mapped,
+    ],
     "05_saliency": [replayed, networks, at_width, audited_at_width],
 }
 """What each notebook has trained; those of `looked_at` that it has seeds for are among them."""

@@ -41,7 +41,7 @@ SHOWN = 5
 
 CONDITIONS = {
     *("width", "other_width", "seed", "epoch", "learning_rate", "threshold", "sparsity"),
-    *("severity", "amount", "digit", "row", "pixel", "steps", "scale"),
+    *("severity", "amount", "epsilon", "digit", "row", "pixel", "steps", "scale"),
 }
 """Numbers that say what a row is about; a column that holds text does so too."""
 
@@ -164,6 +164,26 @@ TOLERANCES = (
         ("04_robustness/examples/pixel_*", "04_robustness/kinds/pixel_*"),
         *(5e-6, 5e-6),
         "drawn, not trained; noise differs by 1e-6 between instructions, what is resampled by 2e-6",
+    ),
+    Tolerance(
+        ("04_robustness/exact*/certified", "04_robustness/exact*/attacked"),
+        *(0.13, 0.5),
+        "shares of as few as the smoke profile's 8 rows: one of them",
+    ),
+    Tolerance(
+        ("04_robustness/exact*/exact", "04_robustness/exact*/undecided"),
+        *(0.13, 0.5),
+        "the same",
+    ),
+    Tolerance(
+        ("04_robustness/least_changes*/low", "04_robustness/least_changes*/high"),
+        *(0.02, np.inf),
+        "bisected to 2^-12 of the range, 28 in L2; under Adam a row's own least change moves",
+    ),
+    Tolerance(
+        ("04_robustness/least_changes*/exact",),
+        *(0.001, np.inf),
+        "to the solver's tolerance, where its time was enough",
     ),
     Tolerance(
         ("05_saliency/agreement/mean", "05_saliency/agreement/sd"),

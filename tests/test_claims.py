@@ -582,7 +582,7 @@ def general(better: int, exact: float, kinds: list[str] = KINDS) -> tuple:
     table["f1"] = 0.7 + (lead + own) * (table.width == 64)
     sure = grid(task=PUBLISHED_ORDER, width=(24, 64), sparsity=0, epsilon=robustness.EPSILONS)
     sure["exact"] = 0.5 + (exact + 0.001 * wobble(sure)) * (sure.width == 64)
-    return table, sure
+    return table, sure.assign(undecided=0.0)
 
 
 @pytest.mark.parametrize(
@@ -600,6 +600,16 @@ def test_robustness_general_asks_for_four_fifths_of_corruptions_and_exact_accura
 ):
     found = robustness.general(*general(better, exact), "described")
     assert (found.verdict, found.effect) == (verdict, pytest.approx(better / 15))
+
+
+@pytest.mark.parametrize(
+    ("undecided", "verdict"), [(0.005, "supported"), (0.02, "untestable")], ids=["few", "too many"]
+)
+def test_rows_that_are_undecided_in_exact_accuracy_never_decide(undecided, verdict):
+    networks, exact = general(12, 0.01)
+    found = robustness.general(networks, exact.assign(undecided=undecided), "described")
+    assert found.verdict == verdict
+    assert ("undecided" in found.note) == (verdict == "untestable")
 
 
 def test_robustness_general_waits_for_all_fifteen_corruptions():

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from lib.claims import capacity, pruning, robustness, saliency, tasks
-from lib.claims.rules import Finding, NotMeasured, untestable
+from lib.claims.rules import Finding, NotMeasured
 from lib.protocols import PROTOCOLS
 from lib.pruning import READINGS
 
@@ -79,17 +79,6 @@ CLAIMS = {
 }
 
 
-UNMADE = {
-    "04_robustness/exact": "the project does not measure exact robust accuracy yet, nor the fifteen"
-    " corruptions that the rule asks for beside it",
-}
-"""The tables that no notebook makes, and why a claim that rests on one cannot be tested."""
-
-
-class Unmade(NotMeasured):
-    """A table is asked for that no notebook makes; the message is its reason."""
-
-
 class Undecided(NamedTuple):
     """A claim under a condition that the tables cannot decide yet, and why."""
 
@@ -108,8 +97,7 @@ def decide(notebook: str, figures: Path) -> tuple[pd.DataFrame, list[Undecided]]
     """The verdicts of a notebook's claims from the tables under `figures`, and what stays open.
 
     Columns `COLUMNS`, one row a claim, protocol ("any" where none matters) and reading ("" where
-    none matters). A claim whose other tables are there, but for one of `UNMADE`, is untestable in
-    every profile; what only this profile has not measured stays open.
+    none matters). What this profile has not measured stays open.
     """
     tables = lru_cache(None)(lambda name: read(figures, name))
     rows: list[dict[str, Any]] = []
@@ -118,8 +106,6 @@ def decide(notebook: str, figures: Path) -> tuple[pd.DataFrame, list[Undecided]]
         for condition in claim.conditions if claim.notebook == notebook else []:
             try:
                 found = claim.rule(*map(tables, claim.tables), **condition)
-            except Unmade as reason:
-                found = untestable(str(reason))
             except NotMeasured as reason:
                 undecided.append(Undecided(**key(name, condition), reason=str(reason)))
                 continue
@@ -128,15 +114,10 @@ def decide(notebook: str, figures: Path) -> tuple[pd.DataFrame, list[Undecided]]
 
 
 def read(figures: Path, name: str) -> pd.DataFrame:
-    """A table of results by its name.
-
-    Raises `NotMeasured` where it is not there, and `Unmade` where no notebook makes it.
-    """
+    """A table of results by its name. Raises `NotMeasured` where it is not there."""
     path = figures / f"{name}.csv"
     if path.is_file():
         return pd.read_csv(path)
-    if name in UNMADE:
-        raise Unmade(UNMADE[name])
     raise NotMeasured(f"there is no table {name}.csv")
 
 

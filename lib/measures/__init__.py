@@ -18,6 +18,7 @@ from lib.measures.capacity import (
     under_budget,
 )
 from lib.measures.corrupted import corrupted, corruption_examples, occluded, width_differences
+from lib.measures.exact import exact_accuracy, least_changes
 from lib.measures.expected import expected
 from lib.measures.leads import beside_logistic, leads, leads_by_task
 from lib.measures.maps import attention, faithfulness, saliency_maps, strokes
@@ -64,6 +65,7 @@ __all__ = [
     "detectable",
     "embedded",
     "essential",
+    "exact_accuracy",
     "expected",
     "faithfulness",
     "fine_tuned",
@@ -71,6 +73,7 @@ __all__ = [
     "highest_sparsities",
     "leads",
     "leads_by_task",
+    "least_changes",
     "minimum_widths",
     "models",
     "occluded",
