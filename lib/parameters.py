@@ -164,6 +164,7 @@ TYPES: dict[str, Any] = {
     "exact_rows": Count,
     "least_rows": Count,
     "solved_rows": Count,
+    "solved_widths": Annotated[list[Count], Field(min_length=1)],
     "draws": Count,
     "kinds": Annotated[list[CorruptionName], Field(min_length=1)],
     "map_methods": Annotated[list[MapMethod], Field(min_length=1)],

@@ -179,6 +179,11 @@ def mapped(settings: Settings) -> list[Shard]:
     return asked(settings, settings["tasks"], settings["map_seeds"], settings["map_widths"])
 
 
+def solved(settings: Settings) -> list[Shard]:
+    """Those of them whose least changes a mixed-integer programme finds, too."""
+    return asked(settings, settings["tasks"], settings["map_seeds"], settings["solved_widths"])
+
+
 def at_audited_widths(settings: Settings) -> list[Shard]:
     """The networks that a notebook prunes by every criterion in one shot."""
     widths = {*settings["audited_widths"], settings["width"]}
@@ -260,6 +265,7 @@ TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
         at_each_training,
         exactly_compared,
         mapped,
+        solved,
     ],
     "05_saliency": [replayed, networks, at_width, audited_at_width],
 }

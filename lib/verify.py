@@ -176,12 +176,12 @@ TOLERANCES = (
         "the same",
     ),
     Tolerance(
-        ("04_robustness/least_changes*/low", "04_robustness/least_changes*/high"),
+        ("04_robustness/*_changes*/low", "04_robustness/*_changes*/high"),
         *(0.02, np.inf),
         "bisected to 2^-12 of the range, 28 in L2; under Adam a row's own least change moves",
     ),
     Tolerance(
-        ("04_robustness/least_changes*/exact",),
+        ("04_robustness/solved_changes/exact",),
         *(0.001, np.inf),
         "to the solver's tolerance, where its time was enough",
     ),
