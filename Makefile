@@ -119,6 +119,7 @@ stored: $(VENV)/.installed ## run the notebooks as they stand and store their ou
 
 bench: $(VENV)/.installed ## time training beside what a user would pick instead (minutes)
 	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.asked
 
 cache: $(VENV)/.installed ## say how much the cache of trained networks holds
 	@$(PY) -m lib.store
