@@ -97,14 +97,13 @@ def test_a_unit_that_the_image_does_not_move_is_active_all_the_way_or_never():
     assert not saliency.integrated_gradients(networks, lit).any()
 
 
-@settings(max_examples=5)
-@given(WIDTHS, SEEDS, st.sampled_from([0.1, 0.5]))
-def test_smoothgrad_is_what_captums_samples_come_to(widths, seed, sigma):
-    networks, rows = small(widths, seed), images(1, seed)
-    samples = 2000
+@pytest.mark.parametrize("sigma", [0.05, 0.15, 0.5])
+def test_smoothgrad_is_captums_mean_over_samples_within_its_standard_error(sigma):
+    networks, rows = small([8, 24, 64], 1), images(8)
+    samples = 1000
 
     def tunnel(model: nn.Module) -> NoiseTunnel:
-        torch.manual_seed(seed % 1000)  # the same noise for the mean and for its variance
+        torch.manual_seed(1)  # the same noise for the mean and for its variance
         return NoiseTunnel(Saliency(model))
 
     options = {"nt_samples": samples, "stdevs": sigma, "abs": False}
@@ -114,7 +113,8 @@ def test_smoothgrad_is_what_captums_samples_come_to(widths, seed, sigma):
     )
     error = (variance.clamp_min(0) / samples).sqrt()
     off = (saliency.smoothgrad(networks, rows, sigma).double() - mean).abs()
-    assert bool((off <= 5 * error + 1e-4).all())
+    assert off.mean() <= error.mean()  # four fifths of it, where nothing but the sample is off
+    assert off.max() <= 5 * error.max()
 
 
 @given(WIDTHS, SEEDS)
