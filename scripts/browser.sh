@@ -2,6 +2,7 @@
 # Install the browser that a test opens the explorer in, where it is missing: through apt, as root
 # or with sudo. Without one that test is skipped.
 set -eu
+. "${0%/*}/apt.sh"
 packages="chromium chromium-driver"
 
 complete() { # a browser by one of its names, and what drives it
@@ -12,19 +13,8 @@ complete() { # a browser by one of its names, and what drives it
     return 1
 }
 
-install() {
-    command -v apt-get >/dev/null || return 1
-    sudo=
-    if [ "$(id -u)" != 0 ]; then
-        sudo="sudo -n"
-        $sudo true 2>/dev/null || return 1
-    fi
-    $sudo apt-get update &&
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
-}
-
 complete && exit
-install && complete && exit
+install $packages && complete && exit
 echo "set-up: the test that opens the explorer in a browser is skipped, since none could be" \
     "installed here; on Debian, install the packages $packages." >&2
 exit 2

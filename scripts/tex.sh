@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the paper needs of TeX, where it is missing: through apt, as root or with sudo.
 set -eu
+. "${0%/*}/apt.sh"
 packages="latexmk texlive-latex-base texlive-latex-recommended texlive-latex-extra \
 texlive-fonts-recommended texlive-science lmodern"
 
@@ -9,19 +10,8 @@ complete() { # the two programs, and one file of each package
         kpsewhich article.cls booktabs.sty enumitem.sty ptmr8t.tfm siunitx.sty lmodern.sty >/dev/null
 }
 
-install() {
-    command -v apt-get >/dev/null || return 1
-    sudo=
-    if [ "$(id -u)" != 0 ]; then
-        sudo="sudo -n"
-        $sudo true 2>/dev/null || return 1
-    fi
-    $sudo apt-get update &&
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
-}
-
 complete && exit
-install && complete && exit
+install $packages && complete && exit
 echo "set-up: the PDF needs LaTeX, which could not be installed here; on Debian and Ubuntu, install" \
     "the packages $packages; with conda, 'conda install -c conda-forge latexmk' and TeX Live" \
     "(see environment.yml)." >&2
