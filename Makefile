@@ -53,7 +53,6 @@ export FORCE_SOURCE_DATE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.NOTPARALLEL:
 .PHONY: help paper smoke plan calibration pdf verify expected again test check tex lock stored \
     bench cache clean-cache clean FORCE
 
@@ -62,11 +61,12 @@ help: ## list the targets
 	@echo "PROFILE=$(PROFILE) names the folder of params/, VENV=$(VENV) the virtual environment;"
 	@echo "JOBS, DEVICE, SCHEDULER and DATASET go before what the profile says of them."
 
-paper: check $(EXECUTED) pdf ## run the notebooks with params/PROFILE, then write the PDF
+paper: $(EXECUTED) ## run the notebooks with params/PROFILE, then write the PDF
+	@$(MAKE) --no-print-directory pdf
 	@echo "The paper is $(PDF); the notebooks as run are in $(BUILD)/notebooks."
 
 smoke: ## the same with the smallest parameters
-	@$(MAKE) --no-print-directory paper PROFILE=smoke
+	@$(MAKE) -j 2 --no-print-directory paper PROFILE=smoke
 
 plan: $(VENV)/.installed ## count and time what PROFILE would train, and train nothing
 	@$(PY) -m lib.plan $(PARAMS) $(if $(DATASET)$(DATASETS),--datasets $(or $(DATASET),$(DATASETS)))
@@ -94,11 +94,12 @@ expected: ## renew tests/smoke, with which verify PROFILE=smoke compares
 	find tests/smoke -type f ! -name '*.csv' -exec rm {} +
 	find tests/smoke -type f -size +100k -exec gzip -9 -n {} +
 
-# The notebooks with a profile's parameters, under another name and from an empty cache.
+# The notebooks with a profile's parameters, under another name and from an empty cache. Those of
+# the smoke profile work in one process each, so two run side by side, as under `make smoke`.
 again: check
 	rm -rf $(AGAIN)
-	@LOW_CAPACITY_CACHE=$(CURDIR)/$(AGAIN)/cache $(MAKE) --no-print-directory BUILD=$(AGAIN) \
-	    RENAMED='-p profile $(notdir $(AGAIN))' $(EXECUTED:$(BUILD)/%=$(AGAIN)/%)
+	@LOW_CAPACITY_CACHE=$(CURDIR)/$(AGAIN)/cache $(MAKE) $(if $(filter smoke,$(PROFILE)),-j 2) \
+	    --no-print-directory BUILD=$(AGAIN) RENAMED='-p profile $(notdir $(AGAIN))' $(EXECUTED:$(BUILD)/%=$(AGAIN)/%)
 
 test: $(VENV)/.installed tex ## lint, check types, run the tests and every notebook
 	$(PY) -m ruff check

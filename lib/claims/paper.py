@@ -47,12 +47,15 @@ def publish(figures: Path, generated: Path) -> pd.DataFrame:
     """Join the verdicts under `figures` into claims.csv there, and write what the paper reads.
 
     `generated` gets verdicts.tex, the macros, and claims.tex, the table. Again gives the same.
+    Two notebooks may publish at once: what the other has decided meanwhile is joined as well.
     """
-    rows = joined(figures)
-    store.write_table(rows, figures / "claims.csv")
-    store.write(generated / "verdicts.tex", macros(rows).encode())
-    store.write(generated / "claims.tex", table(rows).encode())
-    return rows
+    while True:
+        rows = joined(figures)
+        store.write_table(rows, figures / "claims.csv")
+        store.write(generated / "verdicts.tex", macros(rows).encode())
+        store.write(generated / "claims.tex", table(rows).encode())
+        if joined(figures).equals(rows):
+            return rows
 
 
 def short(value: float) -> str:
