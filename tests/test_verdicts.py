@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from test_claims import committed, noisy
 
-from lib import ROOT, claims, report
+from lib import ROOT, claims, report, store
 from lib.claims.__main__ import main, recompute
 from lib.latex import escaped
 from lib.parameters import NOTEBOOKS
@@ -50,6 +50,23 @@ def test_publishing_the_committed_verdicts_again_changes_no_byte(tmp_path):
         assert (figures / "claims.csv").read_bytes() == (FIGURES / "claims.csv").read_bytes()
         for name in ("verdicts.tex", "claims.tex"):
             assert (generated / name).read_bytes() == (GENERATED / name).read_bytes()
+
+
+@committed
+def test_what_another_notebook_decides_meanwhile_is_published_too(tmp_path, monkeypatch):
+    figures = tmp_path / "figures"
+    shutil.copytree(FIGURES / "02_capacity", figures / "02_capacity")
+    write = store.write
+
+    def as_another_ends(path: Path, content: bytes) -> None:
+        write(path, content)
+        shutil.copytree(FIGURES / "03_pruning", figures / "03_pruning", dirs_exist_ok=True)
+
+    monkeypatch.setattr(store, "write", as_another_ends)
+    claims.publish(figures, tmp_path / "generated")
+    published = pd.read_csv(figures / "claims.csv").claim
+    assert {claim.partition(".")[0] for claim in published} == {"capacity", "pruning"}
+    assert "pruning.robust95" in (tmp_path / "generated" / "verdicts.tex").read_text()
 
 
 @committed
