@@ -106,7 +106,7 @@ test: $(VENV)/.installed tex ## lint, check types, run the tests and every noteb
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(PY) -m pytest -q tests notebooks \
-	    -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600
+	    -n 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=600
 
 lock: ## pin every dependency anew from pyproject.toml, keeping the pins that still fit
 	@scripts/venv.sh $(VENV) $(PYTHON)

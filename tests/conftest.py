@@ -1,11 +1,13 @@
 """What every test stands on: a cache of its own, and where it asks for them, made-up digits."""
 
+import os
 from pathlib import Path
 
 import checkout
 import made_up
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from lib import datasets, store, study
@@ -44,11 +46,27 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return made_up.dataset()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test come first, and notebooks: no worker is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow and item.path.suffix != ".ipynb")
+
+
 @pytest.fixture(scope="session")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with the first two notebooks run by a profile `tiny`, a smaller `smoke`."""
-    folder = checkout.made(tmp_path_factory.mktemp("first") / "checkout")
-    checkout.profile(folder, "tiny", **TINY)
-    for notebook in EXECUTED:
-        checkout.execute(folder, notebook, "tiny")
-    return folder
+    """A checkout with the first two notebooks run by a profile `tiny`, a smaller `smoke`.
+
+    One for all workers, so that nothing is written there afterwards.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "executed.lock"):
+        known = shared / "executed.txt"
+        if not known.exists():
+            folder = checkout.made(tmp_path_factory.mktemp("first") / "checkout")
+            checkout.profile(folder, "tiny", **TINY)
+            for notebook in EXECUTED:
+                checkout.execute(folder, notebook, "tiny")
+            known.write_text(str(folder))
+        return Path(known.read_text())

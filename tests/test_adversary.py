@@ -63,6 +63,7 @@ def by_patterns(network: Population, image: np.ndarray, label: float) -> float:
     return min(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_the_programmes_least_change_is_that_of_all_patterns_and_lies_in_the_bracket(seed):
     networks, rows = made(seed)

@@ -71,6 +71,7 @@ DRAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "n", "trials", "promised"),
     [

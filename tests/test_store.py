@@ -342,6 +342,7 @@ def test_a_killed_run_keeps_its_finished_shards_and_the_next_trains_the_others(
     assert content(cache) == content(tmp_path / "uninterrupted")
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_table_that_one_gives(cache, tmp_path, monkeypatch):
     seeds = {"published": [0, 42], "converged": [0]}
     wanted = study.shards("MNIST", ["4-9"], seeds, [2, 8], limit=200)

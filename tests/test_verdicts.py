@@ -19,6 +19,7 @@ from lib.parameters import NOTEBOOKS
 FIGURES, GENERATED = ROOT / "figures", ROOT / "paper" / "generated"
 
 
+@pytest.mark.slow
 @committed
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_committed_verdicts_are_those_of_the_committed_tables(notebook):
