@@ -2,17 +2,22 @@
 
 import json
 import re
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from lib import ROOT, published
+from lib import ROOT, published, saliency
 from lib.claims.capacity import BUDGETS
+from lib.claims.pruning import CONTROLS
 from lib.corruptions import CORRUPTIONS, MNIST_C
+from lib.measures import criteria
 from lib.parameters import NOTEBOOKS
 from lib.protocols import PUBLISHED_WIDTHS
+from lib.pruning import METHODS
+from lib.statistics import FEWEST
 from lib.tasks import PUBLISHED_ORDER as FIVE
 
 FIGURES = ROOT / "figures"
@@ -157,6 +162,22 @@ def test_what_was_done_to_networks_was_done_to_all_of_them(name):
     assert len(trained.merge(treated)) == len(trained)
 
 
+def test_networks_were_pruned_by_every_score_in_every_regime_beside_every_control():
+    networks = table("03_pruning/networks").query("reading == 'as_described' and sparsity > 0")
+    at = ["task", "width", "sparsity"]
+    wanted = set(product(FIVE, [8, 24, 64], [0.5, 0.8, 0.9, 0.95, 0.98, 0.99]))
+    by = ["protocol", "regime", "control", "method", "scope"]
+    met = networks[networks.protocol != "published"].groupby(by)[at]
+    for condition, rows in met:
+        missing = wanted.difference(rows.itertuples(index=False, name=None))
+        assert not missing, f"{condition} lacks {sorted(missing)[:3]}"
+    given = {(each.method, each.scope) for each in criteria(METHODS)}
+    assert len(given) == 9
+    regimes = ["one_shot", "fine_tuned", "rewound"]
+    conditions = product(["described", "converged"], regimes, ["none", *CONTROLS], given)
+    assert met.ngroups == len({(*rest, *criterion) for *rest, criterion in conditions})
+
+
 def test_networks_met_every_corruption_at_every_severity():
     networks = table("04_robustness/networks")
     drawn = networks[networks.corruption.isin(CORRUPTIONS) & (networks.width > 0)]
@@ -165,6 +186,23 @@ def test_networks_met_every_corruption_at_every_severity():
     assert met.eq(6).all()
     logistic = networks[(networks.width == 0) & (networks.corruption.isin(MNIST_C))]
     assert logistic.groupby(["protocol", "task"]).seed.nunique().tolist() == [10] * 10
+
+
+def test_maps_were_compared_by_every_kind_under_every_condition_with_n_and_interval():
+    agreement = table("05_saliency/agreement").fillna({"regime": "none", "reading": "none"})
+    condition = ["protocol", "comparison", "regime", "reading", "sparsity"]
+    whole = set(product(FIVE, saliency.METHODS, [*saliency.AGREEMENT, "flat"]))
+    for _, rows in agreement.groupby(condition):
+        met = list(rows[["task", "method", "measure"]].itertuples(index=False, name=None))
+        assert (set(met), len(met)) == (whole, len(whole))
+    compared = agreement.groupby("protocol").comparison.unique()
+    floors = {"random", "untrained", "readout", "layers"}
+    for protocol, found in compared.items():
+        trained_anew = {"permuted"} if protocol != "published" else set()
+        assert {"magnitude", "seeds", "class_means", "edges", *floors, *trained_anew} == set(found)
+    assert (agreement.n >= 3).all()
+    enough = agreement.n >= FEWEST
+    assert agreement.loc[enough, ["low", "high"]].notna().to_numpy().all()
 
 
 def figures() -> list[Path]:
