@@ -17,6 +17,16 @@ def test_a_number_in_the_readme_is_the_one_that_a_notebook_gave(value, name):
     assert defined()[name][0].replace("$-$", "-") == value
 
 
+MINUTES = re.findall(r"([-\d.]+)<!-- notebooks/(\w+) -->", README)
+
+
+@pytest.mark.parametrize(("value", "notebook"), MINUTES)
+def test_the_minutes_in_the_readme_are_those_that_a_notebook_took(value, notebook):
+    rows = pd.read_csv(ROOT / "benchmarks" / "notebooks.csv", keep_default_na=False)
+    [minutes] = rows.minutes[(rows.notebook == notebook) & (rows.asked == "")]
+    assert round(minutes) == int(value)
+
+
 TIMES = re.findall(r"([-\d.]+)<!-- (results|growth)/([^/]+)/(?:([^/]+)/)?(\w+) -->", README)
 
 
@@ -31,6 +41,7 @@ def test_a_time_in_the_readme_is_the_one_that_was_measured(value, table, kind, c
 
 def test_the_readme_quotes_times():
     assert len(TIMES) >= 10
+    assert MINUTES
 
 
 def test_the_readme_quotes_numbers():
