@@ -101,4 +101,4 @@ def curve(ax: Axes, part: pd.DataFrame, column: str, slope: float, colour: str, 
     ax.set_xticks(part.value, [f"{value:,}" for value in part.value], size=6)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.margins(y=0.2)
-    ax.set_title(f"slope on log axes {slope:.2f}")
+    ax.set_title(f"slope on log axes {slope:z.2f}")
