@@ -96,15 +96,21 @@ TOLERANCES = (
         " point is there is all that can be compared, and its silhouette, taken on the activations",
     ),
     Tolerance(
-        ("03_pruning/*/silhouette",),
+        ("03_pruning/*/silhouette*",),
         *(1e-5, 0.005),
         "a mean over rows, so no row decides; 1e-7 and 0.0004 were measured",
     ),
     Tolerance(
-        ("03_pruning/sparsity/layer[12]", "03_pruning/sparsity/lit"),
+        ("03_pruning/geometry/cka",),
+        *(1e-5, 0.05),
+        "the same; 0.0002 under Adam, on no network that took another path: it is allowed half of"
+        " what one seed differs from another by",
+    ),
+    Tolerance(
+        tuple(f"03_pruning/sparsity/{part}" for part in ("layer[12]", "lit", "effective*")),
         *(1e-4, 0.05),
         "how many weights go is exact, which of two equal ones goes is not, nor in which layer"
-        " where both compete; 2e-5, and one of 32 in the readout (0.03), were measured",
+        " where both compete; 4e-5, and one of 32 in the readout (0.03), were measured",
     ),
     Tolerance(
         ("03_pruning/*/f1", "03_pruning/*/f1_change"),
@@ -140,6 +146,7 @@ TOLERANCES = (
             *("04_robustness/leads/p", "04_robustness/leads/p_holm"),
             *("04_robustness/leads*/low", "04_robustness/leads*/high", "04_robustness/leads*/sd"),
             *("04_robustness/beside_logistic/mce", "04_robustness/beside_logistic/left_out"),
+            *("04_robustness/detectable/sd", "04_robustness/detectable/effect"),
         ),
         *(np.inf, np.inf),
         "computed from the F1 and errors of 04_robustness/networks, which are compared; a ratio to"
@@ -176,6 +183,13 @@ TOLERANCES = (
         "the same",
     ),
     Tolerance(
+        ("04_robustness/exact*/constant_low", "04_robustness/exact*/constant_high"),
+        *(0.02, 0.5),
+        "where a search that branches and bounds has got to in its time: it branches elsewhere"
+        " after another rounding; 0.003 was measured, and under Adam as one seed from another",
+        relative=True,
+    ),
+    Tolerance(
         ("04_robustness/*_changes*/low", "04_robustness/*_changes*/high"),
         *(0.02, np.inf),
         "bisected to 2^-12 of the range, 28 in L2; under Adam a row's own least change moves",
@@ -187,7 +201,7 @@ TOLERANCES = (
     ),
     Tolerance(
         ("05_saliency/agreement/mean", "05_saliency/agreement/sd"),
-        *(0.002, 0.2),
+        *(0.005, 0.2),
         "of the measures below over two networks or more, those that were trained on after pruning"
         " among them",
     ),
@@ -202,19 +216,20 @@ TOLERANCES = (
             for table in ("protocol", "width")
             for measure in ("spearman", "ssim")
         ),
-        *(5e-5, 0.01),
-        "8e-6 and 0.004 were measured",
+        *(2e-4, 0.01),
+        "6e-5 and 0.004 were measured",
     ),
     Tolerance(
         ("05_saliency/*/spearman*", "05_saliency/*/ssim"),
-        *(5e-5, 0.2),
-        "the same of networks that are trained again among them: one that takes another path is"
-        " allowed what one seed differs from another by",
+        *(0.001, 0.2),
+        "of single networks, and of networks that are trained again: 0.0004 was measured where"
+        " gradients are close to 0; one that takes another path is allowed what one seed differs"
+        " from another by",
     ),
     Tolerance(
         ("05_saliency/*/hog",),
-        *(0.002, 0.2),
-        "the same; an orientation at the edge of a bin may change sides",
+        *(0.005, 0.2),
+        "the same; an orientation at the edge of a bin may change sides: 0.003 was measured",
     ),
     Tolerance(
         ("05_saliency/*/top_decile",),
@@ -236,8 +251,8 @@ TOLERANCES = (
     ),
     Tolerance(
         ("05_saliency/*/ratio*", "05_saliency/*/share", "05_saliency/*/information"),
-        *(1e-5, 0.05),
-        "means over rows or units; 1e-6 was measured, on no network that took another path: it is"
+        *(5e-5, 0.05),
+        "means over rows or units; 1e-5 was measured, on no network that took another path: it is"
         " allowed what one seed differs from another by",
     ),
     Tolerance(
@@ -257,8 +272,8 @@ TOLERANCES = (
     ),
     Tolerance(
         ("05_saliency/*/top_quarter", "05_saliency/*/confidence"),
-        *(1e-5, 0.3),
-        "the same; 1e-6 and 2e-6 were measured",
+        *(1e-4, 0.3),
+        "the same; 1e-6 and 2e-5 were measured",
     ),
     Tolerance(
         ("05_saliency/attention/n",),
