@@ -78,7 +78,7 @@ class Population:
         """One network, as a population of one."""
         units = self.units_of(network)
         return Population(
-            self.weight1[:, units],
+            self.weight1[:, units].contiguous(),
             self.bias1[units],
             self.weight2[units],
             self.bias2[network : network + 1],
@@ -106,8 +106,9 @@ class Population:
 
 
 def blocks(images: Tensor) -> Sequence[Tensor]:
-    """`images` cut along its rows: to fit a processor's cache, or a GPU's memory."""
-    return torch.split(images, 4096 if images.device.type == "cpu" else 65536)
+    """`images` cut along its rows into equal parts: for a processor's cache, or a GPU's memory."""
+    most = 5000 if images.device.type == "cpu" else 65536
+    return torch.chunk(images, max(1, -(-len(images) // most)))
 
 
 def owners(widths: Sequence[int]) -> Tensor:

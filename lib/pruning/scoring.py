@@ -56,9 +56,9 @@ def gradient(networks: Population, rows: Rows) -> Scores:
     layers = Layers(networks, lit)
     for images, labels in zip(blocks(rows.images), blocks(rows.labels), strict=True):
         layers.accumulate(layers.inputs(images), labels, len(rows))
+    lit_gradient1, gradient2, _ = layers.gradients()
     gradient1 = torch.zeros_like(networks.weight1)
-    gradient1[lit] = layers.gradients[0][:, :-1].T
-    gradient2 = layers.gradients[1]
+    gradient1[lit] = lit_gradient1[:, :-1].T
     return Scores((networks.weight1 * gradient1).abs(), (networks.weight2 * gradient2).abs())
 
 
