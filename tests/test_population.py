@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import UserError
-from lib.population import FIELDS, Population, owners, stack
+from lib.population import FIELDS, Population, blocks, owners, stack
 from lib.products import SMALL, product
 
 WIDTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
@@ -35,6 +35,19 @@ def test_each_network_as_plain_pytorch_gives_the_logits_of_the_population(widths
         assert model[0].out_features == width
         with torch.no_grad():
             torch.testing.assert_close(model(images)[:, 0], logits[place], rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_alone_has_its_weights_side_by_side_in_memory():
+    """oneDNN's product of weights that lie apart takes a thousand times as long."""
+    assert all(drawn([3, 8, 2]).network(place).weight1.is_contiguous() for place in range(3))
+
+
+def test_rows_are_cut_into_equal_blocks_of_which_none_is_large():
+    for rows in (0, 1, 5000, 5001, 9347, 12_600):
+        sizes = [len(block) for block in blocks(torch.zeros(rows, 3))]
+        assert sum(sizes) == rows
+        assert max(sizes) <= 5000
+        assert max(sizes) - min(sizes) <= len(sizes)
 
 
 @given(WIDTHS, SEEDS)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lib import datasets, measures, protocols, store, study, training
 from lib.errors import UserError
+from lib.layers import Layers, stepped
 from lib.population import FIELDS, Population, stack
 from lib.protocols import PROTOCOLS, PUBLISHED_WIDTHS, REPLAY_ORDER, Protocol, initial
 from lib.tasks import SPLITS, Rows, Split
@@ -195,6 +196,44 @@ def test_weights_of_unlit_pixels_stay_and_all_others_move(digits, name):
     assert not split.lit.all()
     assert torch.equal(end.weight1[~split.lit], begin.weight1[~split.lit])
     assert float((end.weight1 != begin.weight1)[split.lit].double().mean()) > 0.9
+
+
+def test_a_unit_that_is_not_read_has_its_gradient_all_the_same(digits):
+    """The second layer's gradient comes from the first's, and by no division."""
+    rows = exactly(SPLITS["full"](digits, "4-9", 0)).train
+    networks = doubled(initial(PROTOCOLS["described"], "MNIST", "4-9", [5], 0))
+    networks.weight2[2] = 0
+    layers = Layers(networks, torch.ones(len(networks.weight1), dtype=torch.bool))
+    for half in (slice(0, 40), slice(40, None)):
+        layers.accumulate(layers.inputs(rows.images[half]), rows.labels[half], len(rows))
+    first, second, last = layers.gradients()
+    model = networks.sequential(0).double()
+    nn.BCEWithLogitsLoss()(model(rows.images)[:, 0], rows.labels).backward()
+    weight1, bias1, weight2, bias2 = (parameter.grad for parameter in model.parameters())
+    torch.testing.assert_close(first, torch.cat([weight1, bias1[:, None]], dim=1))
+    torch.testing.assert_close(second, weight2[0])
+    torch.testing.assert_close(last, bias2)
+    assert second[2] != 0
+    assert not first[2].any()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
+def test_a_step_of_the_layers_is_the_optimisers_own_to_the_bit(kind):
+    drawn = torch.Generator().manual_seed(0)
+    begin = [torch.randn(size, generator=drawn) for size in ((7, 33), (7,), (2,))]
+    ours, theirs = ([tensor.clone() for tensor in begin] for _ in range(2))
+    first, second = (kind(tensors, lr=0.01, fused=True) for tensors in (ours, theirs))
+    for _ in range(50):
+        for one, two in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape, generator=drawn)
+            two.grad = one.grad.clone()
+        stepped(first)
+        second.step()
+    for one, two, before in zip(ours, theirs, begin, strict=True):
+        assert torch.equal(one, two)
+        assert not torch.equal(one, before)
+        for name, value in second.state[two].items():
+            assert torch.equal(first.state[one][name], value)
 
 
 def test_training_leaves_the_initial_population_as_it_was(digits):
