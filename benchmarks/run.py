@@ -27,39 +27,24 @@ from lib.tasks import Split
 from lib.training import logistic_loss
 
 HERE = Path(__file__).resolve().parent
-PUBLISHED_STEPS = 100
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained, under a name.
-
-    scale: by how much time is multiplied before networks per second are given, where networks are
-    trained for fewer steps than they stand for.
-    """
+    """What is trained, under a name."""
 
     name: str
     shards: list[Shard]
-    scale: float
-
-    @property
-    def note(self) -> str:
-        """What networks per second stand for, where it is not what was timed."""
-        if self.scale == 1:
-            return ""
-        steps = self.shards[0].protocol.epochs
-        return f"{steps} steps timed; networks per second of {PUBLISHED_STEPS} steps"
 
 
 def settings(quick: bool) -> list[Setting]:
     """Full-batch and mini-batch training on 4-9; `quick` takes few networks, rows and steps."""
     widths, limit = ((2, 8, 64), 1000) if quick else (PUBLISHED_WIDTHS, None)
-    steps, epochs = (4, 2) if quick else (20, 5)
-    full = changed("published", epochs=steps)
-    mini = changed("converged", epochs=epochs, patience=None)
+    full = changed("published", **({"epochs": 4} if quick else {}))
+    mini = changed("converged", epochs=2 if quick else 5, patience=None)
     return [
-        Setting("full-batch", [Shard("MNIST", "4-9", full, widths, 0, limit)], 100 / steps),
-        Setting("mini-batch", [Shard("MNIST", "4-9", mini, widths, 0, limit)], 1.0),
+        Setting("full-batch", [Shard("MNIST", "4-9", full, widths, 0, limit)]),
+        Setting("mini-batch", [Shard("MNIST", "4-9", mini, widths, 0, limit)]),
     ]
 
 
@@ -131,7 +116,7 @@ def facts(setting: Setting, contender: Contender) -> dict[str, object]:
         "networks": len(shard.widths) * contender.copies,
         "rows": len(shard.split.train),
         "epochs": shard.protocol.epochs,
-        "note": setting.note,
+        "note": "",
     }
 
 
@@ -142,7 +127,7 @@ def timed(
 
     mine: seconds of the contender; ours: seconds of the population for one copy of the shard.
     """
-    done = len(setting.shards[0].widths) * contender.copies / (mine * setting.scale)
+    done = len(setting.shards[0].widths) * contender.copies / mine
     speedup = mine / contender.copies / ours
     return {
         "turns": len(mine),
@@ -193,7 +178,7 @@ def gpu(out: Path, turns: int, quick: bool) -> None:
     """
     path = out / "gpu.csv"
     if torch.cuda.is_available():
-        grid = Setting("published grid", published_grid(quick), 1.0)
+        grid = Setting("published grid", published_grid(quick))
         table = pd.concat([on_both(s, turns) for s in (grid, *settings(quick))], ignore_index=True)
         store.write_table(table, path)
         print(table.to_string(index=False, float_format="{:.4g}".format))
@@ -205,9 +190,9 @@ def gpu(out: Path, turns: int, quick: bool) -> None:
 
 def published_grid(quick: bool) -> list[Shard]:
     """All 165 networks of the published study, 15 shards of 100 steps."""
-    limit, steps = (1000, 4) if quick else (None, PUBLISHED_STEPS)
     wanted = {"published": list(PUBLISHED_SEEDS)}
-    return shards("MNIST", REPLAY_ORDER, wanted, PUBLISHED_WIDTHS, limit, epochs=steps)
+    fewer = {"limit": 1000, "epochs": 4} if quick else {}
+    return shards("MNIST", REPLAY_ORDER, wanted, PUBLISHED_WIDTHS, **fewer)
 
 
 def on_both(setting: Setting, turns: int) -> pd.DataFrame:
@@ -245,10 +230,10 @@ def on_both(setting: Setting, turns: int) -> pd.DataFrame:
             "epochs": setting.shards[0].protocol.epochs,
             "turns": len(each),
             **spread("seconds", each),
-            **spread("networks_per_second", networks / (each * setting.scale)),
+            **spread("networks_per_second", networks / each),
             "final_loss": float((loss_here if name == "processor" else loss_there).mean()),
             "largest_loss_difference": float((loss_there - loss_here).abs().max()),
-            "note": setting.note,
+            "note": "",
         }
         for name, each in times.items()
     )
