@@ -6,11 +6,13 @@ as `make verify` does once it has run a profile's notebooks anew. A row is found
 come from these tables, and are not compared a second time.
 
 `TOLERANCES` were chosen from measurements on two cores of an AMD EPYC with AVX-512, torch 2.14.1.
-What was run twice: the smoke profile; of the paper profile 66 networks (4-9 and 1-7, all widths)
-and what is asked of them. With nothing changed the bytes were the same, and so they are for any
-number of threads, processes or workers, as a task runs in one thread wherever it is. What was
-changed: the instructions, to AVX2 and to the oldest there are, as on another machine; before tasks
-had one thread each, two threads for one; and initial weights, in the last digit.
+What was run twice: the smoke profile; then, to try the limits, the same on other pairs and seeds
+(1-7 and 3-8, 5 and 11), where one of them was too narrow (05_saliency/attention/share); of the
+paper profile 66 networks (4-9 and 1-7, all widths) and what is asked of them. With nothing changed
+the bytes were the same, and so they are for any number of threads, processes or workers, as a task
+runs in one thread wherever it is. What was changed: the instructions, to AVX2 and to the oldest
+there are, as on another machine; before tasks had one thread each, two threads for one; and initial
+weights, in the last digit.
 
 Networks trained on all rows a step (`published`, `described`) repeat to rounding: losses within
 1e-6 (2.3e-6 on a GPU, benchmarks/gpu.csv), and no more than one row on the other side of the
@@ -103,14 +105,15 @@ TOLERANCES = (
     Tolerance(
         ("03_pruning/geometry/cka",),
         *(1e-5, 0.05),
-        "the same; 0.0002 under Adam, on no network that took another path: it is allowed half of"
-        " what one seed differs from another by",
+        "the same; 0.0002 under Adam, on no network that took another path: it is allowed a quarter"
+        " of the range over seeds (0.2)",
     ),
     Tolerance(
         tuple(f"03_pruning/sparsity/{part}" for part in ("layer[12]", "lit", "effective*")),
         *(1e-4, 0.05),
         "how many weights go is exact, which of two equal ones goes is not, nor in which layer"
-        " where both compete; 4e-5, and one of 32 in the readout (0.03), were measured",
+        " where both compete; 2e-5, and under Adam 1e-4 and one of 32 in the readout (0.03), were"
+        " measured",
     ),
     Tolerance(
         ("03_pruning/*/f1", "03_pruning/*/f1_change"),
@@ -146,11 +149,15 @@ TOLERANCES = (
             *("04_robustness/leads/p", "04_robustness/leads/p_holm"),
             *("04_robustness/leads*/low", "04_robustness/leads*/high", "04_robustness/leads*/sd"),
             *("04_robustness/beside_logistic/mce", "04_robustness/beside_logistic/left_out"),
-            *("04_robustness/detectable/sd", "04_robustness/detectable/effect"),
         ),
         *(np.inf, np.inf),
         "computed from the F1 and errors of 04_robustness/networks, which are compared; a ratio to"
         " an error of a few rows is moved far by one row",
+    ),
+    Tolerance(
+        ("04_robustness/detectable/effect",),
+        *(0.01, 0.033),
+        "of three networks, 3.3 of their F1's standard deviations, which may move as F1 does",
     ),
     Tolerance(
         ("04_robustness/expected/largest", "04_robustness/expected/mean_square"),
@@ -162,6 +169,7 @@ TOLERANCES = (
         (
             *("*/f1*", "*/difference", "*/mean", "*/std", "*/deviation"),
             *("04_robustness/*/error", "04_robustness/*/reference_error"),
+            "04_robustness/detectable/sd",
         ),
         *(0.003, 0.01),
         "one of the smoke profile's 400 rows changes F1 by 0.0025, one of its 200 held-out rows by"
@@ -183,10 +191,17 @@ TOLERANCES = (
         "the same",
     ),
     Tolerance(
-        ("04_robustness/exact*/constant_low", "04_robustness/exact*/constant_high"),
-        *(0.02, 0.5),
-        "where a search that branches and bounds has got to in its time: it branches elsewhere"
-        " after another rounding; 0.003 was measured, and under Adam as one seed from another",
+        ("04_robustness/*/constant_high",),
+        *(0.01, 0.5),
+        "steps along an eigenvector, of which there are several where the largest eigenvalues come"
+        " to be equal; 0.003 was measured, from 24 units on; under Adam as below",
+        relative=True,
+    ),
+    Tolerance(
+        ("04_robustness/*/constant_low",),
+        *(2e-5, 0.5),
+        "the best of 64 searches, or of all sets of units; 4e-6 was measured, under Adam 6e-5 on no"
+        " network that took another path: it is allowed what one seed differs from another by",
         relative=True,
     ),
     Tolerance(
@@ -222,9 +237,10 @@ TOLERANCES = (
     Tolerance(
         ("05_saliency/*/spearman*", "05_saliency/*/ssim"),
         *(0.001, 0.2),
-        "of single networks, and of networks that are trained again: 0.0004 was measured where"
-        " gradients are close to 0; one that takes another path is allowed what one seed differs"
-        " from another by",
+        "of single networks, and of networks that are trained again: 0.0004 was measured. A product"
+        " of pixel and gradient that is 0 to rounding (6e-7 was found) may change its sign, and its"
+        " rank by the 660 pixels without ink; a network that takes another path is allowed what one"
+        " seed differs from another by",
     ),
     Tolerance(
         ("05_saliency/*/hog",),
@@ -248,6 +264,12 @@ TOLERANCES = (
         *(1e-5, 0.5),
         "under Adam one of the smoke profile's 20 maps, or of the paper's 64, was measured; of a"
         " rewound network all maps of one digit may be flat or none, as one unit dies",
+    ),
+    Tolerance(
+        ("05_saliency/attention/share",),
+        *(0.005, 0.05),
+        "a mean over wrong rows, or over as many right ones, which are the nearest in confidence:"
+        " where two are as near, the other one may come; 0.0004 was measured",
     ),
     Tolerance(
         ("05_saliency/*/ratio*", "05_saliency/*/share", "05_saliency/*/information"),
