@@ -104,6 +104,15 @@ def test_a_notebook_has_one_cell_of_parameters_and_it_is_its_first_code(path):
     assert sum(tagged) == 1
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_stored_notebook_changes_only_where_a_result_does(path):
+    text = path.read_text()
+    assert " at 0x" not in text, "the address of an object is another at every run: make stored"
+    for cell in json.loads(text)["cells"]:
+        streams = [output["name"] for output in cell.get("outputs", ()) if "name" in output]
+        assert streams in ([], ["stdout"])
+
+
 def run(script: str, *arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
     """A set-up script where only the programs in `path` exist."""
     command = ["/bin/sh", str(ROOT / "scripts" / script), *arguments]
