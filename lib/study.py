@@ -29,7 +29,7 @@ from lib import (
     training,
 )
 from lib.backends import HERE, Machine
-from lib.errors import unknown
+from lib.errors import UserError, unknown
 from lib.population import FIELDS, Population, stack
 from lib.protocols import PROTOCOLS, Protocol
 from lib.tasks import SPLITS, Rows, Split
@@ -216,20 +216,31 @@ def joined_curves(curves: Sequence[Tensor]) -> Tensor:
 
 
 def available(device: str) -> str:
-    """The device to train on: "auto" takes a GPU where there is one."""
-    if device != "auto":
+    """The device to train on: "auto" takes a GPU where there is one.
+
+    Raises `UserError` where a GPU is asked for and there is none.
+    """
+    if device == "cpu":
         return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "auto":
+        return "cpu"
+    raise UserError(
+        f"device is {device!r}, and PyTorch finds no GPU here: give 'cpu', or 'auto', which takes a"
+        " GPU where there is one"
+    )
 
 
 def train(wanted: Sequence[Shard], machine: Machine = HERE) -> None:
     """Train whatever of these shards the store does not hold, where `machine` says.
 
     A GPU of this machine is kept busy by one process. What is finished is kept when a run is
-    interrupted. Raises as `backends.as_completed` does.
+    interrupted. Raises as `available`, where there is something to train here, and as
+    `backends.as_completed` does.
     """
     todo = [(shard, w, machine.device) for shard in wanted if (w := missing_widths(shard))]
-    on_gpu = available(machine.device) == "cuda" and not machine.scheduler
+    on_gpu = bool(todo) and not machine.scheduler and available(machine.device) == "cuda"
     backends.run(train_shard, todo, replace(machine, jobs=1) if on_gpu else machine, "training")
 
 

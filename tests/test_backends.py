@@ -58,6 +58,14 @@ def use(cluster, caches, cache, monkeypatch) -> Callable[[str], Machine]:
     return machine
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_trained(monkeypatch, cache, jobs):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"device is 'cuda', .* finds no GPU here: give 'cpu'"):
+        study.train(STUDY, Machine(jobs=jobs, device="cuda"))
+    assert not list(cache.rglob("*.safetensors"))
+
+
 def test_tables_and_networks_are_the_same_to_the_byte_though_a_worker_is_killed(
     use, monkeypatch, capfd
 ):
