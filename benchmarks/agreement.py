@@ -14,7 +14,6 @@ from unittest.mock import patch
 
 import pandas as pd
 import torch
-from distributed import LocalCluster
 from joblib.externals.loky import get_reusable_executor
 
 from lib import measures, store, study
@@ -37,8 +36,9 @@ def here(wanted: list[Shard], threads: int = 1, device: str = "cpu") -> pd.DataF
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
+        wanted = study.placed(wanted, Machine(device=device))
         for shard in wanted:
-            study.train_shard(shard, shard.widths, device)
+            study.train_shard(shard, shard.widths)
         return pd.concat([study.measured(shard, measures.capacity, {}) for shard in wanted])
     finally:
         torch.set_num_threads(before)
@@ -51,6 +51,8 @@ def on(machine: Machine, wanted: list[Shard]) -> pd.DataFrame:
 
 def on_dask(wanted: list[Shard]) -> pd.DataFrame:
     """The shards trained and scored on a Dask cluster of this machine, with two workers."""
+    from distributed import LocalCluster  # a machine with a GPU may lack it
+
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**options) as cluster:
         return on(Machine(scheduler=cluster.scheduler_address), wanted)

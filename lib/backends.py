@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky import BrokenProcessPool
@@ -56,9 +57,31 @@ class Machine:
     device: str = "cpu"
     scheduler: str | None = None
 
+    @property
+    def kind(self) -> str:
+        """The kind of device, "cpu" or "cuda"; on a cluster "auto" is the workers' processors."""
+        if self.device == "auto":
+            return "cpu" if self.scheduler else available("auto")
+        return self.device
+
 
 HERE = Machine()
 """This process, on its processor."""
+
+
+def available(device: str) -> str:
+    """The device to train on, which has to be there: "auto" takes a GPU where there is one.
+
+    Raises `UserError` where a GPU is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            f"device is {device!r}, and PyTorch finds no GPU here: give 'cpu', or 'auto', which"
+            " takes a GPU where there is one"
+        )
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 def run(
@@ -232,8 +255,9 @@ def marked() -> Iterator[Path]:
 
 @lru_cache
 def code() -> str:
-    """The hash of all code in `lib`, taken once a process."""
-    return store.code_hash(sorted((ROOT / "lib").rglob("*.py")))
+    """The hash of all code in `lib` and of the versions it stands on, taken once a process."""
+    files = store.code_hash(sorted((ROOT / "lib").rglob("*.py")))
+    return store.digest(files, torch.__version__, np.__version__)
 
 
 def on_worker(function: Callable[..., Any], expected: str, mark: Path, *arguments: Any) -> Any:
@@ -247,7 +271,10 @@ def on_worker(function: Callable[..., Any], expected: str, mark: Path, *argument
     if worker.state.nthreads != 1:
         wrong = f"runs {worker.state.nthreads} tasks at once: start it with --nthreads 1"
     elif code() != expected:
-        wrong = "has other code in lib than this process: start it anew from the same checkout"
+        wrong = (
+            "has other code in lib, or another version of torch or numpy, than this process: start"
+            " it anew from the same checkout and virtual environment"
+        )
     elif not (store.CACHE / mark.name).is_file():
         wrong = (
             f"keeps its cache in {store.CACHE}, which is not {mark.parent} of this process: set"

@@ -89,7 +89,7 @@ def trial(shard: Shard, epochs: int) -> float:
     short = replace(shard, protocol=replace(shard.protocol, epochs=epochs, patience=None))
     study.split_of.cache_clear()
     begin = time.process_time()
-    study.train_networks(short, short.widths, "cpu")
+    study.train_networks(short, short.widths)
     return time.process_time() - begin
 
 
@@ -100,7 +100,7 @@ def speed(wanted: Iterable[Shard]) -> Speed:
     only make them longer.
     """
     found, more, cores = {}, 5, cpu_count()
-    rising = sorted((replace(shard, dataset="MNIST") for shard in wanted), key=flops)
+    rising = sorted((replace(shard, dataset="MNIST", device="cpu") for shard in wanted), key=flops)
     examples = {shard.protocol.name: shard for shard in rising}
     for name, shard in examples.items():
         work = [(shard, epochs) for epochs in 3 * (1, 1 + more) for _ in range(cores)]

@@ -131,12 +131,14 @@ class Layers:
     def mirror(self, gradient1: Tensor, gradient2: Tensor) -> None:
         """Give mirrored units the gradients of the linear function that they are together.
 
-        Its weights move in opposite ways; its constant is bias2 alone, and its weight2 stay.
+        Its weights move in opposite ways; its constant is bias2 alone, and its weight2 stay. No
+        number is assigned: a CUDA graph cannot hold the copy from the processor that this takes.
         """
         whole = gradient1[self.linear] - gradient1[self.linear + 1]
-        whole[:, -1] = 0
+        whole[:, -1].zero_()
         gradient1[self.linear], gradient1[self.linear + 1] = whole, -whole
-        gradient2[self.linear] = gradient2[self.linear + 1] = 0
+        for units in (self.linear, self.linear + 1):
+            gradient2.index_fill_(0, units, 0)
 
 
 def members(population: Population) -> Tensor:

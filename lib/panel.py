@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lib import corruptions, figures, plan, pruning, saliency, seeds, study, tasks
+from lib.backends import Machine
 from lib.errors import UserError, unknown
 from lib.figures.panel import draw
 from lib.plan import Settings
@@ -57,7 +58,8 @@ class Panel:
 def networks(settings: Settings) -> list[Shard]:
     """The networks on offer: those that notebook 05 compares, of each protocol's first seed."""
     first = {protocol: each[:1] for protocol, each in settings["seeds"].items()}
-    return plan.networks({**settings, "seeds": first})
+    shards = plan.networks({**settings, "seeds": first})
+    return study.placed(shards, Machine(device=settings["device"]))
 
 
 def offered(settings: Settings) -> dict[str, list[Any]]:
@@ -96,7 +98,7 @@ def choice(settings: Settings, **given: Any) -> Choice:
 @lru_cache
 def loaded(shard: Shard) -> tuple[Population, Rows]:
     """The networks of a shard, trained where the store has them not, and the rows to look at."""
-    study.train([shard])
+    study.train([shard], Machine(device=shard.device))
     return study.load_shard(shard).networks, shard.scored
 
 

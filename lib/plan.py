@@ -16,6 +16,7 @@ import pandas as pd
 from joblib import cpu_count
 
 from lib import ROOT, datasets, parameters, study
+from lib.backends import Machine
 from lib.costs import EPOCHS, Speed, costs, epochs_by_width, on_disk, speed
 from lib.difficulty import ALL_PAIRS
 from lib.errors import told, unknown
@@ -339,6 +340,7 @@ def main(arguments: list[str]) -> None:
         for name in names
         for shard in shards({n: {**s, "dataset": name} for n, s in profile.items()})
     ]
+    wanted = study.placed(wanted, Machine(device=profile["02_capacity"]["device"]))
     fast = speed(wanted)
     print(summary(costs(wanted, fast)), sources(wanted, fast), sep="\n\n")
 

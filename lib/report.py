@@ -24,7 +24,7 @@ COMMITTED = ("paper", "calibration")
 """The profiles whose results are part of the repository; they make different folders of it."""
 
 WHERE = {field.name for field in fields(Machine)}
-"""The parameters that say where work is done: no result depends on them."""
+"""The parameters that say where work is done: of them a result knows the kind of device only."""
 
 
 def folders(profile: str) -> tuple[Path, Path]:
@@ -44,6 +44,7 @@ class Report:
         self.provenance = store.provenance(
             notebook=notebook,
             parameters={k: v for k, v in parameters.items() if k not in WHERE},
+            device=Machine(**{k: v for k, v in parameters.items() if k in WHERE}).kind,
             data=datasets.load(parameters["dataset"]).checksum,
             code=store.code_hash(sorted((ROOT / "lib").rglob("*.py"))),
         )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -28,8 +29,8 @@ from lib import (
     tasks,
     training,
 )
-from lib.backends import HERE, Machine
-from lib.errors import UserError, unknown
+from lib.backends import HERE, Machine, available
+from lib.errors import unknown
 from lib.population import FIELDS, Population, stack
 from lib.protocols import PROTOCOLS, Protocol
 from lib.tasks import SPLITS, Rows, Split
@@ -40,8 +41,9 @@ CODE = (datasets, layers, population, products, protocols, seeds, tasks, trainin
 
 @lru_cache
 def code() -> str:
-    """The hash of that code, taken once a process."""
-    return store.code_hash(Path(str(module.__file__)) for module in CODE)
+    """The hash of that code, and of the versions of what it stands on, taken once a process."""
+    files = store.code_hash(Path(str(module.__file__)) for module in CODE)
+    return store.digest(files, torch.__version__, np.__version__)
 
 
 IDENTITY = ["dataset", "task", "protocol", "width", "seed"]
@@ -55,7 +57,11 @@ def split_of(dataset: str, task: str, kind: str, seed: int, limit: int | None) -
 
 @dataclass(frozen=True)
 class Shard:
-    """What a group of networks is. `limit` caps the pair's rows, None for all of them."""
+    """What a group of networks is.
+
+    limit: the most rows of the pair, None for all of them. device: the kind that trains them, "cpu"
+    or "cuda": rounding differs between the two, and so what a network becomes.
+    """
 
     dataset: str
     task: str
@@ -63,6 +69,7 @@ class Shard:
     widths: tuple[int, ...]
     seed: int
     limit: int | None = None
+    device: str = "cpu"
 
     def __str__(self) -> str:
         return f"{self.dataset} {self.task} {self.protocol.name} seed {self.seed}"
@@ -138,7 +145,7 @@ def missing_widths(shard: Shard) -> list[int]:
     return [width for width in shard.widths if width not in held]
 
 
-def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
+def train_shard(shard: Shard, widths: Sequence[int]) -> None:
     """Train those of these widths that the store still does not hold, and put them into it.
 
     Another run on the same store may have trained them since they were found missing.
@@ -146,7 +153,7 @@ def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
     widths = [width for width in missing_widths(shard) if width in widths]
     if not widths:
         return
-    end, curves = train_networks(shard, widths, available(device))
+    end, curves = train_networks(shard, widths)
     tensors = {name: getattr(end, name) for name in FIELDS} | {
         f"curve.{name}": values for name, values in curves.items()
     }
@@ -154,13 +161,13 @@ def train_shard(shard: Shard, widths: Sequence[int], device: str) -> None:
     store.put(shard.folder, name, tensors, {"widths": widths})
 
 
-def train_networks(
-    shard: Shard, widths: Sequence[int], device: str
-) -> tuple[Population, dict[str, Tensor]]:
-    """The networks of a shard with these widths, trained on a device, and their curves.
+def train_networks(shard: Shard, widths: Sequence[int]) -> tuple[Population, dict[str, Tensor]]:
+    """The networks of a shard with these widths, trained on its device, and their curves.
 
-    They go on from where the store's longest shorter training of theirs ended (`begun`).
+    They go on from where the store's longest shorter training of theirs ended (`begun`). Raises as
+    `available` does.
     """
+    device = available(shard.device)
     order = seeds.generator(shard.dataset, shard.task, "order", shard.seed)
     split = Split(*(getattr(shard.split, p).to(device) for p in ("train", "held_out", "test")))
     protocol = shard.protocol
@@ -215,33 +222,24 @@ def joined_curves(curves: Sequence[Tensor]) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(curves), padding_value=torch.nan)
 
 
-def available(device: str) -> str:
-    """The device to train on: "auto" takes a GPU where there is one.
-
-    Raises `UserError` where a GPU is asked for and there is none.
-    """
-    if device == "cpu":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    if device == "auto":
-        return "cpu"
-    raise UserError(
-        f"device is {device!r}, and PyTorch finds no GPU here: give 'cpu', or 'auto', which takes a"
-        " GPU where there is one"
-    )
+def placed(wanted: Sequence[Shard], machine: Machine) -> list[Shard]:
+    """These shards as `machine` trains them: with its kind of device."""
+    return [replace(shard, device=machine.kind) for shard in wanted]
 
 
-def train(wanted: Sequence[Shard], machine: Machine = HERE) -> None:
+def train(wanted: Sequence[Shard], machine: Machine = HERE) -> list[Shard]:
     """Train whatever of these shards the store does not hold, where `machine` says.
 
-    A GPU of this machine is kept busy by one process. What is finished is kept when a run is
-    interrupted. Raises as `available`, where there is something to train here, and as
-    `backends.as_completed` does.
+    Returns the shards as they are kept, with their kind of device. A GPU of this machine is kept
+    busy by one process. What is finished is kept when a run is interrupted. Raises as `available`,
+    where there is something to train here, and as `backends.as_completed` does.
     """
-    todo = [(shard, w, machine.device) for shard in wanted if (w := missing_widths(shard))]
-    on_gpu = bool(todo) and not machine.scheduler and available(machine.device) == "cuda"
-    backends.run(train_shard, todo, replace(machine, jobs=1) if on_gpu else machine, "training")
+    wanted = placed(wanted, machine)
+    todo = [(shard, widths) for shard in wanted if (widths := missing_widths(shard))]
+    if todo and not machine.scheduler and available(todo[0][0].device) == "cuda":
+        machine = replace(machine, jobs=1)
+    backends.run(train_shard, todo, machine, "training")
+    return wanted
 
 
 def table(
@@ -257,8 +255,7 @@ def table(
     run; here it becomes the columns dataset, task, protocol, width, seed, which come first. With
     `keep` the store keeps the table of each shard: for measures that take long, as they train.
     """
-    train(wanted, machine)
-    work = [(shard, measure, options) for shard in wanted]
+    work = [(shard, measure, options) for shard in train(wanted, machine)]
     function = kept if keep else measured
     return pd.concat(backends.run(function, work, machine, measure.__name__), ignore_index=True)
 

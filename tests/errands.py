@@ -40,7 +40,7 @@ def kill(shard: str, log: Path) -> str:
     return shard
 
 
-def train_unless_killed(shard, widths: list[int], device: str) -> None:
+def train_unless_killed(shard, widths: list[int]) -> None:
     """Train a shard; but at seed 1, the first time beside this cache, kill the worker."""
     from lib import store, study
 
@@ -48,4 +48,4 @@ def train_unless_killed(shard, widths: list[int], device: str) -> None:
     if shard.seed == 1 and not asked.exists():
         asked.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    study.train_shard(shard, widths, device)
+    study.train_shard(shard, widths)

@@ -55,11 +55,11 @@ def slow_fsync(descriptor: int) -> None:
     fsync(descriptor)
 
 
-def logged(shard: study.Shard, widths: list[int], device: str) -> None:
+def logged(shard: study.Shard, widths: list[int]) -> None:
     """Train a shard, and first say so; in whichever process that is."""
     store.write_with, os.fsync = slow_write_with, slow_fsync
     say("training", shard.folder)
-    train_shard(shard, widths, device)
+    train_shard(shard, widths)
 
 
 def work(cache: Path, jobs: int) -> None:

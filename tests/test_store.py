@@ -107,9 +107,9 @@ def trained(monkeypatch):
     seen = []
     original = study.train_shard
 
-    def noted(shard, widths, device):
+    def noted(shard, widths):
         seen.append((shard.task, shard.protocol.name, shard.seed, tuple(widths)))
-        original(shard, widths, device)
+        original(shard, widths)
 
     monkeypatch.setattr(study, "train_shard", noted)
     return seen
