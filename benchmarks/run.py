@@ -24,9 +24,9 @@ from lib import ROOT, figures, store
 from lib.population import Population
 from lib.protocols import PUBLISHED_SEEDS, PUBLISHED_WIDTHS, REPLAY_ORDER
 from lib.report import Report
+from lib.scores import logistic_loss
 from lib.study import Shard, changed, shards
 from lib.tasks import Split
-from lib.training import logistic_loss
 
 HERE = Path(__file__).resolve().parent
 TURN = 5.0  # seconds

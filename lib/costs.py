@@ -10,15 +10,16 @@ import pandas as pd
 import torchvision
 from joblib import cpu_count
 
-from lib import ROOT, backends, datasets, study
+from lib import backends, datasets, study
 from lib.backends import Machine
 from lib.study import Shard
+from lib.training import EVERY
 
 Speed = dict[str, tuple[float, float]]
 """By protocol: seconds a shard takes beside its products, and seconds a FLOP, on one core."""
 
-EPOCHS = ROOT / "figures" / "02_capacity" / "learning_curves_converged.csv"
-"""Where it was measured how many epochs a network takes to its plateau."""
+TRIED = 5
+"""How many times as many steps the longer of two trials has more than the shorter."""
 
 ROWS = {"MNIST": 60_000, "FashionMNIST": 60_000, "KMNIST": 60_000, "EMNIST": 240_000}
 """Rows of the training files (LeCun et al. 1998, Xiao et al. 2017, Clanuwat et al. 2018, Cohen et
@@ -51,27 +52,6 @@ def size(dataset: str, task: str, split: str, limit: int | None) -> tuple[float,
     return size("MNIST", task, split, limit)[0] * more, datasets.SIDE**2
 
 
-@cache
-def epochs_by_width() -> pd.DataFrame | None:
-    """Mean epochs to the plateau, by task (rows) and width (columns), where they were measured."""
-    if not EPOCHS.is_file():
-        return None
-    curves = pd.read_csv(EPOCHS).groupby(["task", "width", "seed"]).epoch.max() + 1
-    return curves.groupby(["task", "width"]).mean().unstack("width")
-
-
-def epochs(shard: Shard) -> np.ndarray:
-    """Epochs that each network of a shard trains; those to a plateau as on MNIST, interpolated.
-
-    A task without a measurement has the mean of the others.
-    """
-    measured = epochs_by_width()
-    if shard.protocol.patience is None or measured is None:
-        return np.full(len(shard.widths), shard.protocol.epochs)
-    known = measured.loc[shard.task] if shard.task in measured.index else measured.mean()
-    return np.interp(shard.widths, known.index, known).clip(max=shard.protocol.epochs)
-
-
 def flops(shard: Shard) -> float:
     """Floating-point operations of the two large products in all steps of all networks."""
     return flops_of_any(replace(shard, seed=0))
@@ -81,12 +61,13 @@ def flops(shard: Shard) -> float:
 def flops_of_any(shard: Shard) -> float:
     """The FLOPs of a shard whatever its seed."""
     rows, lit = size(shard.dataset, shard.task, shard.protocol.split, shard.limit)
-    return 4 * rows * (lit + 1) * float(epochs(shard) @ np.array(shard.widths))
+    a_step = rows / np.ceil(rows / (shard.protocol.batch or rows))  # the mean over an epoch
+    return 4 * a_step * (lit + 1) * shard.protocol.steps * sum(shard.widths)
 
 
-def trial(shard: Shard, epochs: int) -> float:
-    """Processor seconds that a shard takes from its rows on disk, with so many epochs."""
-    short = replace(shard, protocol=replace(shard.protocol, epochs=epochs, patience=None))
+def trial(shard: Shard, steps: int) -> float:
+    """Processor seconds that a shard takes from its rows on disk, with so many steps."""
+    short = replace(shard, protocol=replace(shard.protocol, steps=steps))
     study.split_of.cache_clear()
     begin = time.process_time()
     study.train_networks(short, short.widths)
@@ -94,21 +75,23 @@ def trial(shard: Shard, epochs: int) -> float:
 
 
 def speed(wanted: Iterable[Shard]) -> Speed:
-    """How fast all cores are at once, from a few epochs of a shard a protocol.
+    """How fast all cores are at once, from a few steps of a shard a protocol.
 
     The shard is the one with the most FLOPs. The least of a few trials is taken: other programs can
     only make them longer.
     """
-    found, more, cores = {}, 5, cpu_count()
-    rising = sorted((replace(shard, dataset="MNIST", device="cpu") for shard in wanted), key=flops)
+    found, cores = {}, cpu_count()
+    rising = sorted((replace(s, dataset="MNIST", device="cpu") for s in wanted), key=flops)
     examples = {shard.protocol.name: shard for shard in rising}
     for name, shard in examples.items():
-        work = [(shard, epochs) for epochs in 3 * (1, 1 + more) for _ in range(cores)]
+        few = 1 if shard.protocol.batch is None else EVERY
+        more = min(TRIED * few, max(1, shard.protocol.steps - few))
+        work = [(shard, steps) for steps in 3 * (few, few + more) for _ in range(cores)]
         seconds = backends.run(trial, work, Machine(jobs=cores), f"calibration, {name}")
-        one, several = np.reshape(seconds, (3, 2, cores)).min(axis=(0, 2))
-        an_epoch = max(several - one, 0.0) / more
-        alike = replace(shard, protocol=replace(shard.protocol, epochs=1, patience=None))
-        found[name] = max(one - an_epoch, 0.0), an_epoch / flops(alike)
+        short, longer = np.reshape(seconds, (3, 2, cores)).min(axis=(0, 2))
+        a_step = max(longer - short, 0.0) / more
+        alike = replace(shard, protocol=replace(shard.protocol, steps=1))
+        found[name] = max(short - few * a_step, 0.0), a_step / flops(alike)
     return found
 
 
@@ -116,11 +99,11 @@ def steps_saved(wanted: Iterable[Shard]) -> dict[Shard, int]:
     """The steps of each shard that another one of these takes, which it goes on from."""
     saved: dict[Shard, int] = {}
     alike: dict[Shard, list[Shard]] = {}
-    for shard in sorted(wanted, key=lambda shard: shard.protocol.epochs):
-        what = replace(shard, protocol=replace(shard.protocol, epochs=0), widths=())
+    for shard in sorted(wanted, key=lambda shard: shard.protocol.steps):
+        what = replace(shard, protocol=replace(shard.protocol, steps=0), widths=())
         shorter = alike.setdefault(what, [])
         if study.is_continuable(shard.protocol):
-            begun = (s.protocol.epochs for s in shorter if {*shard.widths} <= {*s.widths})
+            begun = (s.protocol.steps for s in shorter if {*shard.widths} <= {*s.widths})
             saved[shard] = max(begun, default=0)
             shorter.append(shard)
     return saved
@@ -135,7 +118,7 @@ def costs(wanted: Sequence[Shard], fast: Speed) -> pd.DataFrame:
     for shard in wanted:
         missing = study.missing_widths(shard) if on_disk(shard.dataset) else shard.widths
         setup, a_flop = fast[shard.protocol.name]
-        own = 1 - saved.get(shard, 0) / shard.protocol.epochs
+        own = 1 - saved.get(shard, 0) / shard.protocol.steps
         left = own * flops(replace(shard, widths=tuple(missing)))
         seconds = setup + left * a_flop if missing else 0.0
         identity = (shard.dataset, shard.protocol.name)

@@ -13,7 +13,7 @@ matrix around.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -46,29 +46,12 @@ class Layers:
     def __init__(self, population: Population, lit: Tensor, masks: Masks | None = None) -> None:
         self.lit = lit
         self.masks = [mask.to(population.weight1.dtype) for mask in turned(masks, lit)]
-        self.hold(
-            torch.cat([population.weight1[lit], population.bias1[None]]).T.contiguous(),
-            population.weight2.clone(),
-            population.bias2.clone(),
-            members(population),
-        )
-
-    def hold(self, weight1: Tensor, weight2: Tensor, bias2: Tensor, member: Tensor) -> None:
-        """Take these tensors for the layers; the sums of their gradients begin anew."""
-        self.weight1, self.weight2, self.bias2, self.member = weight1, weight2, bias2, member
-        self.readout, self.owner = member * weight2, member.argmax(0)
-        self.linear = mirrored(weight1, weight2, member)
+        self.weight1 = torch.cat([population.weight1[lit], population.bias1[None]]).T.contiguous()
+        self.weight2, self.bias2 = population.weight2.clone(), population.bias2.clone()
+        self.member, self.owner = members(population), population.owner
+        self.readout = self.member * self.weight2
+        self.linear = mirrored(self.weight1, self.weight2, self.member)
         self.sums: list[Tensor] = []
-
-    def keep(self, networks: Tensor, units: Tensor) -> None:
-        """Go on with some networks and their units only, both bool masks."""
-        self.masks = [mask[units] for mask in self.masks]
-        self.hold(
-            self.weight1[units],
-            self.weight2[units],
-            self.bias2[networks],
-            self.member[networks][:, units],
-        )
 
     def trained(self) -> list[Tensor]:
         """What an optimiser steps."""
@@ -176,11 +159,26 @@ def refuse_mirrored(population: Population) -> None:
 
 
 def optimiser_of(protocol: Protocol, layers: Layers) -> torch.optim.Optimizer:
-    """PyTorch's own optimiser over the layers."""
-    rate, on_gpu = protocol.learning_rate, layers.weight1.is_cuda
+    """PyTorch's own optimiser over the layers; `set_rate` gives it the rate of each step.
+
+    On a GPU the rate is a tensor: a graph would keep a number for good.
+    """
+    on_gpu = layers.weight1.is_cuda
+    rate: Any = protocol.learning_rate
+    if on_gpu:
+        rate = torch.tensor(rate, device=layers.weight1.device)
     if protocol.optimiser == "sgd":
         return torch.optim.SGD(layers.trained(), lr=rate, fused=True)
     return torch.optim.Adam(layers.trained(), lr=rate, fused=True, capturable=on_gpu)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the steps that follow."""
+    [group] = optimiser.param_groups
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
 
 def stepped(optimiser: torch.optim.Optimizer) -> None:

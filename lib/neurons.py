@@ -15,8 +15,8 @@ from torch import Tensor
 from lib.errors import UserError
 from lib.population import Population
 from lib.pruning.masking import by_width
+from lib.scores import auc, logistic_loss
 from lib.tasks import Rows
-from lib.training import auc, logistic_loss
 
 
 def dead(hidden: Tensor) -> Tensor:

@@ -106,6 +106,9 @@ TRAINED_ON = ("described", "converged")
 """The protocols whose pruned networks are trained on; the published draws have no more of them."""
 
 TrainedOn: Any = one_of("protocol that is trained on", TRAINED_ON)
+Budget = tuple[Count, Positive]
+"""Full-batch steps and their learning rate."""
+
 TrainedOnSeeds: Any = dict[TrainedOn, Annotated[list[Seed], Field(min_length=1)]]
 
 TYPES: dict[str, Any] = {
@@ -133,8 +136,8 @@ TYPES: dict[str, Any] = {
     "repeats": Count,
     "pair_seeds": Seeds,
     "further_widths": list[Width],
-    "budgets": Annotated[list[Count], Field(min_length=1)],
-    "longest_widths": Annotated[list[Width], Field(min_length=1)],
+    "budgets": Annotated[list[Budget], Field(min_length=1)],
+    "equal_budgets": Annotated[list[Budget], Field(min_length=2)],
     "scales": Annotated[list[Positive], Field(min_length=1)],
     "row_counts": list[Annotated[StrictInt, Field(ge=20)]],
     "budget_seeds": Annotated[list[Seed], Field(min_length=1)],
@@ -145,12 +148,11 @@ TYPES: dict[str, Any] = {
     "sparsities": Annotated[list[Fraction], Field(min_length=1)],
     "sparsity": Fraction,
     "tolerance": Fraction,
-    "audited_widths": Annotated[list[Count], Field(min_length=1)],
+    "audited_widths": dict[TrainedOn, Annotated[list[Count], Field(min_length=1)]],
     "audited_sparsities": Annotated[list[Fraction], Field(min_length=1)],
     "audited_seeds": TrainedOnSeeds,
     "compared_seeds": TrainedOnSeeds,
-    "rewound_seeds": TrainedOnSeeds,
-    "tuning_epochs": dict[TrainedOn, Count],
+    "tuning_steps": dict[TrainedOn, Count],
     "sized_seeds": TrainedOnSeeds,
     "tested_widths": Annotated[list[Count], Field(min_length=1)],
     "methods": list[Method],

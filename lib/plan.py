@@ -1,7 +1,7 @@
 """What a study trains, said once: the notebooks ask here, and a dry run counts and times it.
 
 `python -m lib.plan params/<profile>` prints shards, networks, FLOPs and the expected time, by data
-set and protocol. It trains a few epochs to learn how fast this machine is, and keeps nothing. What
+set and protocol. It trains a few steps to learn how fast this machine is, and keeps nothing. What
 notebook 03 trains after pruning is not counted: it is a measure of the networks counted here.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 from joblib import cpu_count
 
-from lib import ROOT, datasets, parameters, study
+from lib import datasets, parameters, study
 from lib.backends import Machine
-from lib.costs import EPOCHS, Speed, costs, epochs_by_width, on_disk, speed
+from lib.costs import Speed, costs, on_disk, speed
 from lib.difficulty import ALL_PAIRS
 from lib.errors import told, unknown
 from lib.study import Shard
@@ -51,10 +51,15 @@ def networks(settings: Settings) -> list[Shard]:
 
 
 def beside_logistic(settings: Settings) -> list[Shard]:
-    """The same, and logistic regression (width 0) beside them, which `published` does not have."""
+    """The same, and logistic regression (width 0) beside them."""
+    return with_logistic(networks(settings))
+
+
+def with_logistic(shards: Iterable[Shard]) -> list[Shard]:
+    """Shards with logistic regression (width 0) beside them, which `published` does not have."""
     return [
         each if each.protocol.name == "published" else replace(each, widths=(0, *each.widths))
-        for each in networks(settings)
+        for each in shards
     ]
 
 
@@ -86,28 +91,54 @@ def all_widths(settings: Settings) -> list[int]:
 
 
 def by_learning_rate(settings: Settings) -> dict[float, list[Shard]]:
-    """The networks of a notebook's one task, trained by full batches at each learning rate."""
-    seeds = {k: v for k, v in settings["seeds"].items() if k == "published"}
-    seeds["described"] = settings["budget_seeds"]
-    what = ([settings["task"]], seeds, settings["widths"])
-    return {r: asked(settings, *what, learning_rate=r) for r in settings["learning_rates"]}
+    """The networks of a notebook's one task, trained by full batches at each learning rate.
 
-
-def by_budget(settings: Settings) -> dict[tuple[int, float], list[Shard]]:
-    """The networks trained for each number of full-batch steps, from each scale of initial weights.
-
-    The first scale is for all tasks, the others for the notebook's one task. The largest number of
-    steps is for `longest_widths`. In this order each training goes on from the one before it.
+    Logistic regression (width 0) stands beside those of `described`.
     """
-    first, longest = settings["scales"][0], max(settings["budgets"])
+    seeds = {"described": settings["budget_seeds"]}
+    replays = {k: v for k, v in settings["seeds"].items() if k == "published"}
+    tasks, widths = [settings["task"]], settings["widths"]
+    return {
+        rate: [
+            *asked(settings, tasks, replays, widths, learning_rate=rate),
+            *asked(settings, tasks, seeds, {0, *widths}, learning_rate=rate),
+        ]
+        for rate in settings["learning_rates"]
+    }
+
+
+Budget = tuple[int, float]
+"""Full-batch steps and their learning rate, whose product is the budget."""
+
+
+def budgets(settings: Settings) -> list[Budget]:
+    """The budgets of a notebook, smallest first: a training goes on from a shorter one."""
+    return sorted(((s, r) for s, r in settings["budgets"]), key=lambda each: each[0] * each[1])
+
+
+def by_budget(settings: Settings) -> dict[tuple[Budget, float], list[Shard]]:
+    """The networks trained for each budget, from each scale of initial weights.
+
+    The first scale is for all tasks, the others for the notebook's one task.
+    """
     seeds, found = {"described": settings["budget_seeds"]}, {}
     for scale in settings["scales"]:
-        tasks = settings["tasks"] if scale == first else [settings["task"]]
-        for steps in sorted(settings["budgets"]):
-            widths = settings["longest_widths"] if steps == longest else all_widths(settings)
-            changes = {"epochs": steps, "scale": scale}
-            found[steps, scale] = asked(settings, tasks, seeds, widths, **changes)
+        tasks = settings["tasks"] if scale == settings["scales"][0] else [settings["task"]]
+        for steps, rate in budgets(settings):
+            changes = {"steps": steps, "learning_rate": rate, "scale": scale}
+            found[(steps, rate), scale] = asked(
+                settings, tasks, seeds, all_widths(settings), **changes
+            )
     return found
+
+
+def by_equal_budget(settings: Settings) -> dict[Budget, list[Shard]]:
+    """The networks of a notebook's one task, trained for one budget at several learning rates."""
+    what = [settings["task"]], {"described": settings["budget_seeds"]}, all_widths(settings)
+    return {
+        (steps, rate): asked(settings, *what, steps=steps, learning_rate=rate)
+        for steps, rate in settings["equal_budgets"]
+    }
 
 
 def by_ablation(settings: Settings) -> dict[tuple[str, str], list[Shard]]:
@@ -140,16 +171,23 @@ def at_compared_widths(settings: Settings) -> list[Shard]:
     return asked(settings, [settings["task"]], settings["seeds"], settings["compared_widths"])
 
 
+def compared_beside_logistic(settings: Settings) -> list[Shard]:
+    """The same, and logistic regression (width 0) beside them."""
+    return with_logistic(at_compared_widths(settings))
+
+
 def by_training(settings: Settings) -> dict[str, list[Shard]]:
     """Networks of a notebook's one task and compared widths by how long they were trained.
 
-    By the number of full-batch steps as `described` takes them, and last "converged".
+    By the budget in full batches, and last "converged"; beside them logistic regression (width 0).
     """
-    seeds, widths = settings["budget_seeds"], settings["compared_widths"]
+    seeds, widths = settings["budget_seeds"], {0, *settings["compared_widths"]}
     what = [settings["task"]]
     further = {
-        str(steps): asked(settings, what, {"described": seeds}, widths, epochs=steps)
-        for steps in settings["budgets"]
+        f"{steps * rate:g}": asked(
+            settings, what, {"described": seeds}, widths, steps=steps, learning_rate=rate
+        )
+        for steps, rate in budgets(settings)
     }
     return further | {"converged": asked(settings, what, {"converged": seeds}, widths)}
 
@@ -162,6 +200,11 @@ def at_each_training(settings: Settings) -> list[Shard]:
 def at_each_budget(settings: Settings) -> list[Shard]:
     """Those of `by_budget` in one list."""
     return [shard for shards in by_budget(settings).values() for shard in shards]
+
+
+def at_equal_budgets(settings: Settings) -> list[Shard]:
+    """Those of `by_equal_budget` in one list."""
+    return [shard for shards in by_equal_budget(settings).values() for shard in shards]
 
 
 def at_each_ablation(settings: Settings) -> list[Shard]:
@@ -187,26 +230,24 @@ def solved(settings: Settings) -> list[Shard]:
 
 def at_audited_widths(settings: Settings) -> list[Shard]:
     """The networks that a notebook prunes by every criterion in one shot."""
-    widths = {*settings["audited_widths"], settings["width"]}
+    widths = {settings["width"]}.union(*settings["audited_widths"].values())
     return asked(settings, settings["tasks"], settings["seeds"], widths)
 
 
 def audited(settings: Settings) -> list[Shard]:
     """The networks that a notebook trains on after pruning, beside their controls."""
-    where = settings["tasks"], settings["audited_seeds"], settings["audited_widths"]
-    return asked(settings, *where)
+    return [
+        shard
+        for protocol, seeds in settings["audited_seeds"].items()
+        for shard in asked(
+            settings, settings["tasks"], {protocol: seeds}, settings["audited_widths"][protocol]
+        )
+    ]
 
 
 def compared(settings: Settings) -> list[Shard]:
     """The networks that a notebook trains on after pruning by other criteria."""
-    where = settings["tasks"], settings["compared_seeds"], settings["audited_widths"]
-    return asked(settings, *where)
-
-
-def rewound(settings: Settings) -> list[Shard]:
-    """The networks that a notebook rewinds by other criteria than the study's."""
-    where = settings["tasks"], settings["rewound_seeds"], settings["audited_widths"]
-    return asked(settings, *where)
+    return asked(settings, settings["tasks"], settings["compared_seeds"], [settings["width"]])
 
 
 def sized(settings: Settings) -> list[Shard]:
@@ -249,20 +290,26 @@ def audited_at_width(settings: Settings) -> list[Shard]:
 
 TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
     "01_tasks": [],
-    "02_capacity": [at_each_learning_rate, every_pair, at_each_budget, at_each_ablation],
+    "02_capacity": [
+        at_each_learning_rate,
+        every_pair,
+        at_each_budget,
+        at_equal_budgets,
+        at_each_ablation,
+    ],
     "03_pruning": [
         replayed,
         networks,
         at_audited_widths,
         audited,
         compared,
-        rewound,
         sized,
         hidden,
     ],
     "04_robustness": [
         beside_logistic,
         at_compared_widths,
+        compared_beside_logistic,
         at_each_training,
         exactly_compared,
         mapped,
@@ -315,10 +362,6 @@ def sources(wanted: Sequence[Shard], fast: Speed) -> str:
             f"Not on disk: {', '.join(absent)}; rows are MNIST's, by as much more as the training"
             " file has; all pixels count as lit, which is the most there can be."
         )
-    if any(shard.protocol.patience for shard in wanted):
-        measured = f"as measured on MNIST ({EPOCHS.relative_to(ROOT)}), for other pairs the mean"
-        most = "the most there may be, since none were measured"
-        lines.append(f"Epochs of converged: {most if epochs_by_width() is None else measured}.")
     return "\n".join(lines)
 
 

@@ -26,10 +26,10 @@ class Protocol:
 
     split: a name in `lib.tasks.SPLITS`. initial: "replayed" (the published draws), "normal"
     (sd `scale`) or "uniform" (PyTorch's default for Linear, times `scale`). optimiser: "sgd" or
-    "adam". batch: rows a step, None for all rows. epochs: the most there may be. patience: epochs
-    without a lower validation loss before a network stops, None if it never does. In mini-batches
-    a network keeps its weights at the lowest validation loss, else its last ones. scored_on: the
-    part of the split that reported scores use.
+    "adam". learning_rate: of every step, or the peak of the cycle. batch: rows a step, None for
+    all rows; the last of an epoch has what is left. steps: how many there are, whatever the number
+    of rows. schedule: a name in `SCHEDULES`. The last weights count. scored_on: the part of the
+    split that reported scores use.
     """
 
     name: str
@@ -39,19 +39,49 @@ class Protocol:
     optimiser: str
     learning_rate: float
     batch: int | None
-    epochs: int
-    patience: int | None
+    steps: int
+    schedule: str
     scored_on: str
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """The learning rate of each step."""
+        return [self.learning_rate * share for share in SCHEDULES[self.schedule](self.steps)]
+
+
+RISING = 0.25
+"""The share of a cycle's steps over which its learning rate rises."""
+
+
+def constant(steps: int) -> list[float]:
+    """The same learning rate at every step."""
+    return [1.0] * steps
+
+
+def cycle(steps: int) -> list[float]:
+    """One cycle (Smith & Topin 2019): up to the peak in a line, then down to 0 by a cosine.
+
+    Shares of the peak, each that of the middle of its step.
+    """
+    done = (np.arange(steps) + 0.5) / steps
+    falling = (1 + np.cos(np.pi * (done - RISING) / (1 - RISING))) / 2
+    return np.where(done < RISING, done / RISING, falling).tolist()
+
+
+SCHEDULES = {"constant": constant, "cycle": cycle}
+"""The learning rate of each of so many steps, as shares of the protocol's."""
 
 
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         Protocol(
-            "published", "balanced", "replayed", 0.1, "sgd", 0.03, None, 100, None, "held_out"
+            "published", "balanced", "replayed", 0.1, "sgd", 0.03, None, 100, "constant", "held_out"
         ),
-        Protocol("described", "balanced", "normal", 0.1, "sgd", 0.03, None, 100, None, "test"),
-        Protocol("converged", "full", "uniform", 1.0, "adam", 0.001, 128, 200, 10, "test"),
+        Protocol(
+            "described", "balanced", "normal", 0.1, "sgd", 0.03, None, 100, "constant", "test"
+        ),
+        Protocol("converged", "full", "uniform", 1.0, "adam", 0.01, 128, 2000, "cycle", "test"),
     )
 }
 

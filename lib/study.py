@@ -24,6 +24,7 @@ from lib import (
     population,
     products,
     protocols,
+    scores,
     seeds,
     store,
     tasks,
@@ -35,7 +36,7 @@ from lib.population import FIELDS, Population, stack
 from lib.protocols import PROTOCOLS, Protocol
 from lib.tasks import SPLITS, Rows, Split
 
-CODE = (datasets, layers, population, products, protocols, seeds, tasks, training)
+CODE = (datasets, layers, population, products, protocols, scores, seeds, tasks, training)
 """The modules whose code decides what a trained network is."""
 
 
@@ -102,7 +103,7 @@ class Shard:
 class Run:
     """A shard with its trained networks, in the order of its widths, and their curves.
 
-    curves: by name, (epochs, networks); NaN after the last epoch of a network.
+    curves: by name, (points, networks), at the steps of `training.points`.
     """
 
     shard: Shard
@@ -175,7 +176,7 @@ def train_networks(shard: Shard, widths: Sequence[int]) -> tuple[Population, dic
         begin = protocols.initial(protocol, shard.dataset, shard.task, list(widths), shard.seed)
         return training.train(begin.to(device), split, protocol, order)
     run = load_shard(shorter)
-    rest = replace(protocol, epochs=protocol.epochs - shorter.protocol.epochs)
+    rest = replace(protocol, steps=protocol.steps - shorter.protocol.steps)
     end, curves = training.train(run.networks.to(device), split, rest, order)
     return end, {name: torch.cat([run.curves[name][:-1], v.cpu()]) for name, v in curves.items()}
 
@@ -188,9 +189,9 @@ def begun(shard: Shard, widths: Sequence[int]) -> Shard | None:
     """
     if not is_continuable(shard.protocol):
         return None
-    for epochs in range(shard.protocol.epochs - 1, 0, -1):
+    for steps in range(shard.protocol.steps - 1, 0, -1):
         shorter = replace(
-            shard, protocol=replace(shard.protocol, epochs=epochs), widths=tuple(widths)
+            shard, protocol=replace(shard.protocol, steps=steps), widths=tuple(widths)
         )
         if not missing_widths(shorter):
             return shorter
@@ -198,8 +199,9 @@ def begun(shard: Shard, widths: Sequence[int]) -> Shard | None:
 
 
 def is_continuable(protocol: Protocol) -> bool:
-    """Whether nothing but the weights is carried from one epoch to the next."""
-    return protocol.batch is None and protocol.optimiser == "sgd"
+    """Whether nothing but the weights is carried from one step to the next."""
+    alike = protocol.batch is None and protocol.schedule == "constant"
+    return alike and protocol.optimiser == "sgd"
 
 
 def load_shard(shard: Shard) -> Run:
@@ -213,13 +215,8 @@ def load_shard(shard: Shard) -> Run:
             singles[width] = kept.network(place), one
     chosen = [singles[width] for width in shard.widths]
     names = chosen[0][1]
-    joined = {name: joined_curves([curves[name] for _, curves in chosen]) for name in names}
+    joined = {name: torch.stack([curves[name] for _, curves in chosen], dim=1) for name in names}
     return Run(shard, stack([network for network, _ in chosen]), joined)
-
-
-def joined_curves(curves: Sequence[Tensor]) -> Tensor:
-    """Curves of one network each as (epochs, networks), the shorter ones filled up with NaN."""
-    return torch.nn.utils.rnn.pad_sequence(list(curves), padding_value=torch.nan)
 
 
 def placed(wanted: Sequence[Shard], machine: Machine) -> list[Shard]:

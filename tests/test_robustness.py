@@ -9,8 +9,8 @@ from lib import ROOT, measures, plan, study
 from lib.figures.robustness import power_table
 from lib.parameters import read_profile
 from lib.pruning import Criterion, prune
+from lib.scores import f1
 from lib.statistics import power
-from lib.training import f1
 
 
 @pytest.fixture

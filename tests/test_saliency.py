@@ -12,8 +12,8 @@ from skimage.metrics import structural_similarity
 from lib import measures, saliency, study
 from lib.errors import UserError
 from lib.measures.permuted import permuted
+from lib.scores import logistic_loss
 from lib.tasks import Rows
-from lib.training import logistic_loss
 
 SEEDS = st.integers(0, 2**32 - 1)
 LIT = torch.zeros(28, 28, dtype=torch.bool)

@@ -10,7 +10,7 @@ from lib import measures, pruning, study
 from lib.errors import UserError
 from lib.measures import audited, neurons, versions
 from lib.population import FIELDS
-from lib.training import f1
+from lib.scores import f1
 
 SPARSITIES = [0.5, 0.9]
 EPOCHS = {"described": 3, "converged": 2}

@@ -122,21 +122,21 @@ def linear(networks: pd.DataFrame, difficulty: pd.DataFrame, protocol: str) -> F
     return Finding(supported_if(holds), mine.difference, mine.low, mine.high, int(mine.n), note)
 
 
-BUDGETS = ((100, 0.1), (300, 0.1), (1000, 0.1), (3000, 0.1), (100, 0.036))
-"""Full-batch steps and sd of the initial weights."""
+BUDGETS = ((3, 0.1), (10, 0.1), (30, 0.1), (90, 0.1), (3, 0.036))
+"""The training budget, rate × steps, and sd of the initial weights."""
 
 FACTOR = 2
 
 
 def budget(budgets: pd.DataFrame, protocol: str) -> Finding:
-    """capacity.budget: W* on 4-9 changes by less than a factor 2 over steps and initial weights.
+    """capacity.budget: W* on 4-9 changes by less than a factor 2 over budgets and initial weights.
 
-    budgets: as `networks`, with columns steps and scale (the initial sd). Widths 0 and 1 both count
+    budgets: as `networks`, with columns budget and scale (the initial sd). Widths 0 and 1 both count
     as one unit. Where a W* is beyond the widest network, the effect is the least that the factor
     can be.
     """
     if protocol != "described":
-        fixed = {"published": "100 steps", "converged": "training to a plateau"}[protocol]
+        fixed = {"published": "100 steps", "converged": "one cycle"}[protocol]
         return untestable(f"the protocol is {fixed}: another budget is another protocol")
     found = pd.DataFrame([at_budget(budgets, *each) for each in BUDGETS])
     units = found.need.fillna(found.widest).clip(lower=1)
@@ -147,12 +147,12 @@ def budget(budgets: pd.DataFrame, protocol: str) -> Finding:
     return Finding(supported_if(factor < FACTOR), factor, n=int(found.n.sum()), note=note)
 
 
-def at_budget(budgets: pd.DataFrame, steps: int, scale: float) -> dict[str, object]:
+def at_budget(budgets: pd.DataFrame, budget: int, scale: float) -> dict[str, object]:
     """W* on 4-9 at one budget (need, NaN beyond the widest), the widest width, and networks (n)."""
-    rows = select(budgets, protocol="described", task="4-9", steps=steps, scale=scale)
+    rows = select(budgets, protocol="described", task="4-9", budget=budget, scale=scale)
     need, widest = minimum_width(rows, SCORES["described"], THRESHOLD), rows.width.max()
     shown = f"above {widest}" if np.isnan(need) else f"{need:.0f}"
-    shown += f" at {steps} steps from {scale:g}"
+    shown += f" at a budget of {budget} from {scale:g}"
     return {"need": need, "widest": widest, "n": len(rows), "shown": shown}
 
 

@@ -90,8 +90,7 @@ def f1_by_width(networks: pd.DataFrame, values: dict[str, str], published: pd.Da
 
 
 PLACE = {
-    "f1_train_best": "training rows, best epoch",
-    "f1_val": "held-out rows",
+    "f1_train_best": "training rows, best step",
     "f1_test": "official test rows",
 }
 """What the columns of scores are taken on."""
@@ -114,9 +113,9 @@ def line_with_seeds(
 
 
 def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, str]) -> Figure:
-    """Curves by epoch, a column for each task, a row for each entry of `parts` (curve: label).
+    """Curves by step, a column for each task, a row for each entry of `parts` (curve: label).
 
-    Lines are means over seeds, bands their range, as far as all seeds were still being trained.
+    Lines are means over seeds, bands their range.
     """
     tasks = list(dict.fromkeys(curves.task))
     figure, axes = grid(
@@ -129,11 +128,8 @@ def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, st
                 of = curves[
                     (curves.curve == curve) & (curves.task == task) & (curves.width == width)
                 ]
-                by_epoch = of.groupby("epoch").value
-                together = by_epoch.count() == of.seed.nunique()
-                mean, low, high = (
-                    v[together] for v in (by_epoch.mean(), by_epoch.min(), by_epoch.max())
-                )
+                by_step = of.groupby("step").value
+                mean, low, high = by_step.mean(), by_step.min(), by_step.max()
                 ax.plot(mean.index, mean, color=colours[width], label=str(width))
                 ax.fill_between(mean.index, low, high, color=colours[width], alpha=0.2, lw=0)
             if curve.startswith("loss"):
@@ -141,7 +137,7 @@ def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, st
         row[0].set_ylabel(label)
     for ax, task in zip(axes[0], tasks, strict=True):
         ax.set_title(task)
-    figure.supxlabel("epoch", fontsize=8)
+    figure.supxlabel("step", fontsize=8)
     figure.legend(
         *axes[0][0].get_legend_handles_labels(), title="width", loc="outside right center"
     )
@@ -199,26 +195,28 @@ def minimum_width(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
 
 
 def width_by_budget(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
-    """W* of each task by the training budget: full-batch steps, and at the right a plateau.
+    """W* of each task by the training budget, rate × steps, and at the right after one cycle.
 
-    table: columns task, steps (a number or "plateau"), scale, minimum_width, low, high, censored. A
-    line a task and scale of the initial weights, the first scale filled, others hollow and dashed;
-    what trained to a plateau continues every line of its task.
+    table: columns task, schedule, budget, scale, minimum_width, low, high, censored. A line a task
+    and scale of the initial weights, the first scale filled, others hollow and dashed; the networks
+    of the cycle continue every line of their task.
     """
     figure, [[ax]] = grid(1, 1, SINGLE, 2.6)
-    steps = sorted(each for each in table.steps.unique() if each != "plateau")
-    places = dict(zip([*steps, "plateau"], range(len(steps) + 1), strict=True))
-    end = table[table.steps == "plateau"].assign(scale=np.nan)
-    lines = table[table.steps != "plateau"].groupby(["scale", "task"], sort=False)
+    cycled = table.schedule == "cycle"
+    budgets = sorted(table.budget[~cycled].unique())
+    places = dict(zip([*budgets, "converged"], range(len(budgets) + 1), strict=True))
+    table = table.assign(budget=table.budget.astype(object).mask(cycled, "converged"))
+    end = table[cycled].assign(scale=np.nan)
+    lines = table[~cycled].groupby(["scale", "task"], sort=False)
     tasks, first = list(dict.fromkeys(table.task)), table.scale.iloc[0]
     for (scale, task), rows in lines:
         colour, marker = task_style(task)
         whole = scale == first
         rows = drawn(pd.concat([rows, end[end.task == task]]), widest)
         shift = 0.07 * (tasks.index(task) - (len(tasks) - 1) / 2)
-        at = rows.steps.map(places) + shift + (0 if whole else 0.09)
+        at = rows.budget.map(places).astype(float) + shift + (0 if whole else 0.09)
         ax.plot(at, rows.minimum_width, "-" if whole else "--", color=colour, lw=1)
-        shown = rows.steps.ne("plateau") | whole
+        shown = rows.schedule.ne("cycle") | whole
         ax.errorbar(
             at[shown],
             rows.minimum_width[shown],
@@ -231,8 +229,10 @@ def width_by_budget(table: pd.DataFrame, widest: int, threshold: float) -> Figur
             label=task if whole else f"{task}, sd {scale:g}",
         )
     needed_axis(ax.yaxis, widest)
-    ax.set_xticks(range(len(places)), [*map(str, steps), "converged"])
-    ax.set(xlabel="full-batch steps", ylabel=f"minimum width at F1 $\\geq$ {threshold:g}")
+    ax.set_xticks(range(len(places)), [*(f"{budget:g}" for budget in budgets), "converged"])
+    ax.set(
+        xlabel="training budget (rate × steps)", ylabel=f"minimum width at F1 $\\geq$ {threshold:g}"
+    )
     ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, columnspacing=1.0)
     return figure
 

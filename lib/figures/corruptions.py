@@ -123,12 +123,12 @@ def number_cells(ax: Axes, values: np.ndarray, bold: np.ndarray, dark: float) ->
         )
 
 
-SCORES = {"f1": "F1", "error": "error"}
+WRITTEN = {"f1": "F1", "accuracy": "accuracy"}
 """How a score is written."""
 
 
 def by_severity(networks: pd.DataFrame, value: str) -> Figure:
-    """Mean F1 or error by severity, a panel for each corruption, a line for each width.
+    """Mean F1 or accuracy by severity, a panel for each corruption, a line for each width.
 
     networks: as `measures.corrupted` gives it, of one task and protocol; width 0 is the reference.
     Bands are 95 % intervals.
@@ -150,7 +150,7 @@ def by_severity(networks: pd.DataFrame, value: str) -> Figure:
     for ax in panels[len(names) :]:
         ax.axis("off")
     for row in axes:
-        row[0].set_ylabel(SCORES[value])
+        row[0].set_ylabel(WRITTEN[value])
     for ax in axes[-1]:
         ax.set_xlabel("severity")
     handles = panels[0].get_legend_handles_labels()

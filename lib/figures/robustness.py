@@ -177,7 +177,7 @@ def by_training(table: pd.DataFrame) -> Figure:
         ax.axhline(0, color="0.4", lw=0.6, zorder=0)
         ax.set_ylabel(label.format(**words))
     axes[1][0].set_xticks(range(len(trainings)), trainings)
-    axes[1][0].set_xlabel("full-batch steps, or trained to convergence")
+    axes[1][0].set_xlabel("training budget (rate × steps), or converged")
     handles = axes[0][0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=3)
     return figure

@@ -26,14 +26,14 @@ def agreement(
     rows: int,
     seeds: dict[str, list[int]],
     again: dict[str, list[int]] | None = None,
-    epochs: dict[str, int] | None = None,
+    steps: dict[str, int] | None = None,
 ) -> pd.DataFrame:
     """Agreement of each dense network's saliency with that of another network, over lit pixels.
 
     comparison: its pruned self ("magnitude", by regime and reading); "random" masks of the same
     count per layer, a floor; and the dense network of the next seed that `seeds` names for the
     protocol ("seeds"), the ceiling, where it names another. With `again`, the seeds by protocol of
-    networks that are trained again (pruned ones for `epochs` of each protocol at most), the
+    networks that are trained again (pruned ones for `steps` of each protocol), the
     comparisons of `controls` and `fixed` too. The mean over those of the first `rows` scored rows
     that the dense network classifies rightly with a map that is not flat; n is their number, and
     flat the share of them at which the other map is: no unit that fires is left.
@@ -46,7 +46,7 @@ def agreement(
         others += controls(run)
         others += fixed(run, images)
         if run.shard.seed in again.get(run.shard.protocol.name, []):
-            others += trained_again(run, sparsities, epochs)
+            others += trained_again(run, sparsities, steps)
     parts = []
     for method in methods:
         signed = saliency.maps(networks, images, method, signed=True)
@@ -132,11 +132,11 @@ def fixed(run: Run, images: Tensor) -> Iterator[Other]:
 
 
 def trained_again(
-    run: Run, sparsities: Sequence[float], epochs: dict[str, int] | None
+    run: Run, sparsities: Sequence[float], steps: dict[str, int] | None
 ) -> Iterator[Other]:
     """Networks pruned as described and trained on, and those trained on permuted labels."""
     for regime in ("fine_tuned", "rewound"):
-        found = pruned_networks(run, regime, sparsities, epochs)
+        found = pruned_networks(run, regime, sparsities, steps)
         for sparsity, networks in zip(sparsities, found, strict=True):
             yield named("magnitude", regime, "as_described", sparsity), networks
     yield named("permuted"), study.kept_networks(run, permuted)

@@ -13,7 +13,7 @@ import torch
 
 from lib import protocols, pruning, seeds
 from lib.layers import Masks
-from lib.measures.base import draws, facts, frame, left, masks_at, scores, start
+from lib.measures.base import draws, evaluated, facts, frame, left, masks_at, start
 from lib.population import Population, stack
 from lib.pruning import Criterion, Round
 from lib.study import Run
@@ -55,10 +55,10 @@ def trained(run: Run, begin: Batch) -> Batch:
     )
 
 
-def trained_on(run: Run, found: Batch, epochs: int) -> Batch:
-    """A batch of trained networks, trained on its masks for at most so many epochs more."""
+def trained_on(run: Run, found: Batch, steps: int) -> Batch:
+    """A batch of trained networks, trained on its masks for so many steps more."""
     split, protocol = run.shard.split, run.shard.protocol
-    tuned = pruning.fine_tuned(found.networks, found.kept, split, protocol, order(run), epochs)
+    tuned = pruning.fine_tuned(found.networks, found.kept, split, protocol, order(run), steps)
     return replace(found, networks=tuned)
 
 
@@ -99,16 +99,17 @@ def table(run: Run, regime: str, criterion: Criterion, found: Batch) -> pd.DataF
     """What a batch scores, and what its masks leave: columns as those of `measures.pruned`."""
     networks = pruning.apply(found.networks, found.kept)
     columns = facts(criterion, regime) | {"control": found.rows.control}
-    values = scores(networks, run.shard.scored) | left(networks, found.kept, run.shard.split.lit)
+    values = evaluated(networks, run.shard.scored)
+    values |= left(networks, found.kept, run.shard.split.lit)
     return found.rows.drop(columns="control").assign(
         **columns, **{name: value.numpy() for name, value in values.items()}
     )
 
 
 def fine_tuned(
-    run: Run, criterion: Criterion, sparsities: Sequence[float], epochs: dict[str, int]
+    run: Run, criterion: Criterion, sparsities: Sequence[float], steps: dict[str, int]
 ) -> pd.DataFrame:
-    """Pruning in one shot and training on, for `epochs` of each protocol; columns of `pruned`.
+    """Pruning in one shot and training on, for `steps` of each protocol; columns of `pruned`.
 
     Both regimes: before that training ("one_shot") and after it ("fine_tuned"), beside the
     controls, of which "fresh" and "dense" are trained by the whole protocol first. Sparsity 0 is
@@ -120,7 +121,7 @@ def fine_tuned(
     batches += [each for at in masks[1:] for each in other_masks(run, networks, *at)]
     begin = gathered([each for at in masks[1:] for each in other_weights(run, *at)])
     found = gathered([*batches, trained(run, begin)])
-    tuned = trained_on(run, found, epochs[run.shard.protocol.name])
+    tuned = trained_on(run, found, steps[run.shard.protocol.name])
     parts = {"one_shot": found, "fine_tuned": tuned}
     return pd.concat(
         [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True

@@ -14,9 +14,9 @@ from lib.layers import Masks
 from lib.neurons import count_by_network, dead
 from lib.population import Population
 from lib.pruning import Criterion
+from lib.scores import scores
 from lib.study import Run
 from lib.tasks import Rows
-from lib.training import auc, f1
 
 
 def frame(networks: int, **columns: object) -> pd.DataFrame:
@@ -25,15 +25,11 @@ def frame(networks: int, **columns: object) -> pd.DataFrame:
     return pd.DataFrame({"network": np.arange(networks), **values})
 
 
-def scores(networks: Population, rows: Rows) -> dict[str, Tensor]:
-    """F1, AUC and the number of dead units on some rows, each (networks,)."""
+def evaluated(networks: Population, rows: Rows) -> dict[str, Tensor]:
+    """Every score and the number of dead units on some rows, each (networks,)."""
     hidden = networks.hidden(rows.images)
-    logits = networks.read(hidden)
-    return {
-        "f1": f1(logits, rows.labels),
-        "auc": auc(logits, rows.labels),
-        "dead_units": count_by_network(networks, dead(hidden)),
-    }
+    found = scores(networks.read(hidden), rows.labels)
+    return {**found, "dead_units": count_by_network(networks, dead(hidden))}
 
 
 BOTH_READINGS = [Criterion(reading=reading) for reading in ("as_coded", "as_described")]

@@ -9,59 +9,54 @@ import pandas as pd
 from lib import statistics
 from lib.measures.base import frame
 from lib.protocols import PROTOCOLS
+from lib.scores import SCORES, logistic_loss, scores
 from lib.study import Run
-from lib.training import auc, f1, logistic_loss
+from lib.training import points
 
 
 def capacity(run: Run) -> pd.DataFrame:
-    """Scores of the trained networks on every part of their split.
+    """Every score of the trained networks on training and test rows, and the training loss.
 
-    f1_train_best is the best F1 on the training rows over the epochs, as the published study
-    scores: of the networks before each epoch's step, or, in mini-batches, as the batches were met.
+    Columns such as f1_test and f1_train, and f1_train_best: the best on the training rows over the
+    steps, as the published study scores: of the networks before each step, or, in mini-batches, as
+    the batches were met.
     """
     split, networks = run.shard.split, run.networks
-    logits = {p: networks.logits(getattr(split, p).images) for p in ("train", "held_out", "test")}
-    history = run.curves["f1_train"]
-    met = history[:-1] if run.shard.protocol.batch is None else history
-    return frame(
-        len(networks),
-        f1_train_best=met.nan_to_num(0).amax(0),
-        f1_train=f1(logits["train"], split.train.labels),
-        f1_val=f1(logits["held_out"], split.held_out.labels),
-        f1_test=f1(logits["test"], split.test.labels),
-        auc_test=auc(logits["test"], split.test.labels),
-        loss_train=logistic_loss(logits["train"], split.train.labels),
-    )
+    logits = {part: networks.logits(getattr(split, part).images) for part in ("train", "test")}
+    found = {part: scores(each, getattr(split, part).labels) for part, each in logits.items()}
+    last = -1 if run.shard.protocol.batch is None else None
+    found["train_best"] = {name: run.curves[f"{name}_train"][:last].amax(0) for name in SCORES}
+    parts = ("train_best", "train", "test")
+    columns = {f"{name}_{part}": found[part][name] for part in parts for name in SCORES}
+    loss = logistic_loss(logits["train"], split.train.labels)
+    return frame(len(networks), **columns, loss_train=loss)
 
 
-def curves(run: Run, every: int = 1) -> pd.DataFrame:
-    """The learning curves: columns network, epoch, curve, value."""
-    parts = []
-    for name, values in run.curves.items():
-        epochs, networks = values.shape
-        for epoch in range(0, epochs, every):
-            parts.append(frame(networks, epoch=epoch, curve=name, value=values[epoch]))
-    return pd.concat(parts, ignore_index=True).dropna()
+def curves(run: Run) -> pd.DataFrame:
+    """The learning curves: columns network, step, curve, value."""
+    parts = [
+        frame(values.shape[1], step=step, curve=name, value=values[place])
+        for name, values in run.curves.items()
+        for place, step in enumerate(points(run.shard.protocol))
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
-BUDGET = ["steps", "scale", "optimiser", "rows"]
-"""What a minimum width is found under, beside the protocol.
-
-steps: full-batch steps, or "plateau"; scale: as the protocol has it, of the initial weights; rows:
-of a pair's training file, or "all".
-"""
+BUDGET = ["schedule", "steps", "learning_rate", "scale", "optimiser", "rows"]
+"""What a minimum width is found under, beside the protocol; rows: of a pair's file, or "all"."""
 
 
 def under_budget(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks with the columns of `BUDGET`: those that are not there are the protocol's."""
     protocols = networks.protocol.map(PROTOCOLS)
-    own = {
-        "steps": [each.epochs if each.patience is None else "plateau" for each in protocols],
-        "scale": [each.scale for each in protocols],
-        "optimiser": [each.optimiser for each in protocols],
-        "rows": "all",
-    }
-    return networks.assign(**{name: own[name] for name in BUDGET if name not in networks})
+    own = {name: [getattr(each, name, "all") for each in protocols] for name in BUDGET}
+    found = networks.assign(**{name: own[name] for name in BUDGET if name not in networks})
+    return found.assign(budget=budget(found.steps, found.learning_rate))
+
+
+def budget(steps: Any, learning_rate: Any) -> Any:
+    """The training budget: rate × steps, how far gradient descent follows its flow."""
+    return (steps * learning_rate).round(6)
 
 
 def minimum_widths(
@@ -75,13 +70,13 @@ def minimum_widths(
     """
     found = []
     for name, table in tables.items():
-        for budget, rows in under_budget(table).groupby(BUDGET, sort=False):
-            facts = {"table": name, **dict(zip(BUDGET, budget, strict=True))}
+        for under, rows in under_budget(table).groupby([*BUDGET, "budget"], sort=False):
+            facts = {"table": name, **dict(zip([*BUDGET, "budget"], under, strict=True))}
             for bar, relative in ((threshold, False), (share, True)):
                 needed = statistics.minimum_widths(rows, values, bar, relative)
                 found.append(needed.assign(**facts, widest=rows.width.max()))
     every = pd.concat(found, ignore_index=True)
-    first = ["table", "protocol", "task", *BUDGET]
+    first = ["table", "protocol", "task", *BUDGET, "budget"]
     return every[[*first, *every.columns.drop(first)]].assign(censored=every.minimum_width.isna())
 
 
@@ -117,7 +112,7 @@ def ablation_table(needed: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 def conditions(row: Any) -> str:
     """What a minimum width was found under, in words."""
-    if row.steps == "plateau":
+    if row.schedule == "cycle":
         return f"\\code{{{row.protocol}}}, {row.rows} rows"
     optimiser = {"sgd": "gradient descent", "adam": "Adam"}[row.optimiser]
     return f"{row.steps} steps of {optimiser}, sd {row.scale:g}"

@@ -4,21 +4,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from lib import datasets, seeds, tasks
 from lib.corruptions import AMOUNTS, amount, corrupt, occluded_everywhere
 from lib.measures.base import PIXELS, frame
+from lib.scores import scores
 from lib.study import IDENTITY, Run
-from lib.tasks import Rows
-from lib.training import f1
 
 
 def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
-    """F1 and error by corruption and severity, 0 (clean) to 5.
+    """Every score by corruption and severity, 0 (clean) to 5.
 
-    error: the share of rows on the wrong side. All widths of a seed see the same corrupted rows,
-    which are drawn anew for each seed.
+    All widths of a seed see the same corrupted rows, which are drawn anew for each seed.
     """
     networks, rows, shard = run.networks, run.shard.scored, run.shard
     parts = []
@@ -27,30 +24,25 @@ def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
             draw = seeds.generator(shard.dataset, shard.task, name, severity, shard.seed)
             images = corrupt(rows.images, name, severity, draw)
             facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
-            parts.append(frame(len(networks), **facts, **judged(networks.logits(images), rows)))
+            found = scores(networks.logits(images), rows.labels)
+            parts.append(frame(len(networks), **facts, **found))
     return pd.concat(parts, ignore_index=True)
 
 
-def judged(logits: Tensor, rows: Rows) -> dict[str, Tensor]:
-    """F1 and error of each network, (networks,), from logits (networks, rows)."""
-    wrong = (logits >= 0) != rows.labels.bool()
-    return {"f1": f1(logits, rows.labels), "error": wrong.double().mean(1)}
-
-
 def occluded(run: Run, severity: int) -> pd.DataFrame:
-    """F1 and error clean (severity 0), and behind a black square: the mean over all its places.
+    """Every score clean (severity 0), and behind a black square: the mean over all its places.
 
     Rows as those of `corrupted`, of the corruption "occlusion_everywhere"; nothing is drawn.
     """
     networks, rows = run.networks, run.shard.scored
     side = amount("occlusion", severity)
     places = occluded_everywhere(networks, rows.images, int(side))
-    at_each = [judged(logits, rows) for logits in places]
+    at_each = [scores(logits, rows.labels) for logits in places]
     behind = {name: torch.stack([each[name] for each in at_each]).mean(0) for name in at_each[0]}
-    clean = judged(networks.logits(rows.images), rows)
+    clean = scores(networks.logits(rows.images), rows.labels)
     parts = [
-        frame(len(networks), corruption="occlusion_everywhere", severity=s, amount=unit, **scores)
-        for s, unit, scores in ((0, 0, clean), (severity, side, behind))
+        frame(len(networks), corruption="occlusion_everywhere", severity=s, amount=unit, **found)
+        for s, unit, found in ((0, 0, clean), (severity, side, behind))
     ]
     return pd.concat(parts, ignore_index=True)
 

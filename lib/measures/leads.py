@@ -64,7 +64,8 @@ def beside_logistic(networks: pd.DataFrame) -> pd.DataFrame:
     """
     same = ["dataset", "task", "protocol", "seed"]
     sums = networks[networks.severity > 0].groupby([*same, "width", "corruption"], sort=False)
-    means = sums[["f1", "error"]].mean().reset_index()
+    means = sums[["f1", "accuracy"]].mean().reset_index()
+    means["error"] = 1 - means.accuracy
     reference = means[means.width == 0].drop(columns="width")
     both = means[means.width > 0].merge(
         reference, on=[*same, "corruption"], suffixes=("", "_reference")

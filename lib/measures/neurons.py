@@ -25,7 +25,7 @@ def ablation(run: Run, sparsity: float) -> pd.DataFrame:
 
 
 def ablation_again(
-    run: Run, sparsity: float, sparsities: Sequence[float], epochs: dict[str, int]
+    run: Run, sparsity: float, sparsities: Sequence[float], steps: dict[str, int]
 ) -> pd.DataFrame:
     """The same of the networks as pruned to one of the `sparsities` and trained again.
 
@@ -33,7 +33,7 @@ def ablation_again(
     """
     place = list(sparsities).index(sparsity)
     again = {
-        regime: pruned_networks(run, regime, sparsities, epochs)[place]
+        regime: pruned_networks(run, regime, sparsities, steps)[place]
         for regime in ("fine_tuned", "rewound")
     }
     return of_versions(run, again, sparsity)

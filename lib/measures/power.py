@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.measures.base import frame, versions
+from lib.scores import f1
 from lib.statistics import power
 from lib.study import Run
-from lib.training import f1
 
 
 def pruning_changes(run: Run, sparsity: float) -> pd.DataFrame:

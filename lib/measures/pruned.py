@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lib import pruning, tasks
-from lib.measures.base import BOTH_READINGS, facts, frame, left, masks_at, scores, versions
+from lib.measures.base import BOTH_READINGS, evaluated, facts, frame, left, masks_at, versions
 from lib.neurons import count_by_network, embed, probe, silhouette, similarity
 from lib.population import Population
 from lib.pruning import Criterion
@@ -30,7 +30,7 @@ def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion])
             len(networks),
             **facts(criterion),
             sparsity=sparsity,
-            **scores(pruning.apply(networks, kept), rows),
+            **evaluated(pruning.apply(networks, kept), rows),
             **left(networks, kept, lit),
         )
         for criterion in criteria

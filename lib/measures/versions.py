@@ -12,11 +12,11 @@ REGIMES = ("one_shot", "fine_tuned", "rewound")
 
 
 def pruned_networks(
-    run: Run, regime: str, sparsities: Sequence[float], epochs: Mapping[str, int] | None = None
+    run: Run, regime: str, sparsities: Sequence[float], steps: Mapping[str, int] | None = None
 ) -> list[Population]:
     """A run's networks pruned by the study's criterion, at each of the rising `sparsities`.
 
-    regime: one of `REGIMES`. epochs: by protocol, how long "fine_tuned" trains on at most. What is
+    regime: one of `REGIMES`. steps: by protocol, how long "fine_tuned" trains on. What is
     trained on is put into the store, where it is found again. Raises `UserError` for an unknown
     regime.
     """
@@ -28,8 +28,8 @@ def pruned_networks(
     if regime == "rewound":
         found = study.kept_networks(run, rewound, **options)
     else:
-        most = (epochs or {})[run.shard.protocol.name]
-        found = study.kept_networks(run, fine_tuned, **options, epochs=most)
+        most = (steps or {})[run.shard.protocol.name]
+        found = study.kept_networks(run, fine_tuned, **options, steps=most)
     one = len(run.networks)
     return [found.select(range(k * one, (k + 1) * one)) for k in range(len(sparsities))]
 
@@ -40,10 +40,10 @@ def rewound(run: Run, sparsities: Sequence[float]) -> Population:
     return stack([pruning.apply(each.networks, each.kept) for each in met])
 
 
-def fine_tuned(run: Run, sparsities: Sequence[float], epochs: int) -> Population:
+def fine_tuned(run: Run, sparsities: Sequence[float], steps: int) -> Population:
     """A run's networks pruned in one shot and trained on, to each sparsity in turn."""
     masks = pruning.cuts(run.networks, sparsities, pruning.STUDIED)
     begin, kept = stack([run.networks] * len(masks)), pruning.joined(masks)
     split, protocol = run.shard.split, run.shard.protocol
-    tuned = pruning.fine_tuned(begin, kept, split, protocol, order(run), epochs)
+    tuned = pruning.fine_tuned(begin, kept, split, protocol, order(run), steps)
     return pruning.apply(tuned, kept)

@@ -14,8 +14,8 @@ from lib.errors import UserError, unknown
 from lib.layers import Masks, refuse_mirrored
 from lib.population import Population
 from lib.pruning.scoring import Scores, flow, scores
+from lib.scores import ascending
 from lib.tasks import Rows
-from lib.training import ascending
 
 READINGS = {"as_described": 1.0, "as_coded": 100.0}
 """What the asked-for sparsity is divided by: the published code divides a fraction by 100."""

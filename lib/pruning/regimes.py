@@ -87,13 +87,13 @@ def fine_tuned(
     split: Split,
     protocol: Protocol,
     order: torch.Generator,
-    epochs: int,
+    steps: int,
 ) -> Population:
-    """Trained networks, pruned to the masks in one shot, and trained on them for more epochs.
+    """Trained networks, pruned to the masks in one shot, and trained on them for more steps.
 
-    At most `epochs`: the protocol's rule to stop and to select holds here too.
+    The protocol's schedule holds here too: one cycle is as long as these steps.
     """
-    return trained(networks, kept, split, replace(protocol, epochs=epochs), order)
+    return trained(networks, kept, split, replace(protocol, steps=steps), order)
 
 
 def rewound(

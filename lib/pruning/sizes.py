@@ -8,8 +8,8 @@ from torch import Tensor
 from lib.layers import Masks
 from lib.population import Population
 from lib.pruning.masking import Ranks, apply, beyond, competing
+from lib.scores import f1
 from lib.tasks import Rows
-from lib.training import f1
 
 GRID = (*(step / 20 for step in range(1, 19)), 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 """The sparsities at which `essential_sizes` looks before it bisects, no weight at all the last."""
