@@ -131,9 +131,9 @@ FACTOR = 2
 def budget(budgets: pd.DataFrame, protocol: str) -> Finding:
     """capacity.budget: W* on 4-9 changes by less than a factor 2 over budgets and initial weights.
 
-    budgets: as `networks`, with columns budget and scale (the initial sd). Widths 0 and 1 both count
-    as one unit. Where a W* is beyond the widest network, the effect is the least that the factor
-    can be.
+    budgets: as `networks`, with columns budget (rate × steps) and scale (the initial sd). Widths 0
+    and 1 both count as one unit. Where a W* is beyond the widest network, the effect is the least
+    that the factor can be.
     """
     if protocol != "described":
         fixed = {"published": "100 steps", "converged": "one cycle"}[protocol]
