@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from lib.layers import Layers, Masks, MiniBatch, optimiser_of, recorded, refuse_mirrored
 from lib.population import Population, blocks
@@ -16,19 +17,38 @@ Full-batch curves begin before the first step, mini-batch ones after the first e
 """
 
 
+def known(scores: Tensor, logits: Tensor) -> Tensor:
+    """Scores of each network, (networks,), NaN where one of its logits is not finite.
+
+    A comparison with NaN is false, so that a score would make a network of it that always names
+    the same class.
+    """
+    return scores + (logits * 0).sum(1).to(scores.dtype)
+
+
+def right(logits: Tensor, labels: Tensor) -> Tensor:
+    """Which rows each network classifies rightly, bool (networks, rows); none by a logit of NaN."""
+    return ((logits >= 0) == labels.bool()) & logits.isfinite()
+
+
 def f1(logits: Tensor, labels: Tensor) -> Tensor:
     """F1 of each network, (networks,), from logits (networks, rows); a logit >= 0 is class 1.
 
-    0 where a network predicts class 1 on no row, as in scikit-learn's `f1_score`.
+    0 where a network predicts class 1 on no row, as in scikit-learn's `f1_score`, also where no row
+    is of it. NaN as `known` has it.
     """
     positive = (logits >= 0).to(logits.dtype)
-    return 2 * (positive @ labels) / (positive.sum(1) + labels.sum())
+    either = positive.sum(1) + labels.sum()
+    return known(2 * (positive @ labels) / either.clamp(min=1), logits)
 
 
 def logistic_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean logistic loss of each network, (networks,), from logits (networks, rows)."""
-    rest = logits.abs().neg_().exp_().add_(1).log_()  # a third of softplus's time, as exact
-    return rest.add_(logits.clamp(min=0)).mean(1) - logits @ labels / len(labels)
+    """Mean logistic loss of each network, (networks,), from logits (networks, rows).
+
+    Exact to rounding however small or large it is, for nothing is taken from anything. NaN as
+    `known` has it.
+    """
+    return known(softplus(logits * (1 - 2 * labels)).mean(1), logits)
 
 
 def auc(logits: Tensor, labels: Tensor) -> Tensor:
@@ -36,7 +56,7 @@ def auc(logits: Tensor, labels: Tensor) -> Tensor:
 
     By the rank sum of class 1 (Hanley & McNeil 1982), ties counted half: the mean of the sums with
     class 1 behind and before its equals. The class takes the place of a logit's last bit, so that
-    logits which differ in nothing else are equal too.
+    logits which differ in nothing else are equal too. NaN as `known` has it.
     """
     bits = (logits.float() + 0.0).view(torch.int32)  # -0 becomes 0
     keys = bits.bitwise_xor((bits >> 31) & 0x7FFFFFFF) & -2  # in the order of the logits
@@ -45,7 +65,7 @@ def auc(logits: Tensor, labels: Tensor) -> Tensor:
     ranks = torch.arange(1, len(labels) + 1, dtype=torch.float64, device=labels.device)
     ones = labels.sum(dtype=torch.float64)
     above = places.double() @ ranks / 2 - ones * (ones + 1) / 2
-    return above / (ones * (len(labels) - ones))
+    return known(above / (ones * (len(labels) - ones)), logits)
 
 
 def ascending(keys: Tensor) -> Tensor:

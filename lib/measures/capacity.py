@@ -10,7 +10,7 @@ from lib import statistics
 from lib.measures.base import frame
 from lib.protocols import PROTOCOLS
 from lib.study import Run
-from lib.training import auc, f1, logistic_loss
+from lib.training import auc, f1, known, logistic_loss
 
 
 def capacity(run: Run) -> pd.DataFrame:
@@ -18,6 +18,7 @@ def capacity(run: Run) -> pd.DataFrame:
 
     f1_train_best is the best F1 on the training rows over the epochs, as the published study
     scores: of the networks before each epoch's step, or, in mini-batches, as the batches were met.
+    All are NaN where a network is not finite at the end.
     """
     split, networks = run.shard.split, run.networks
     logits = {p: networks.logits(getattr(split, p).images) for p in ("train", "held_out", "test")}
@@ -25,7 +26,7 @@ def capacity(run: Run) -> pd.DataFrame:
     met = history[:-1] if run.shard.protocol.batch is None else history
     return frame(
         len(networks),
-        f1_train_best=met.nan_to_num(0).amax(0),
+        f1_train_best=known(met.nan_to_num(0).amax(0), logits["train"]),
         f1_train=f1(logits["train"], split.train.labels),
         f1_val=f1(logits["held_out"], split.held_out.labels),
         f1_test=f1(logits["test"], split.test.labels),

@@ -11,7 +11,7 @@ from lib.corruptions import AMOUNTS, amount, corrupt, occluded_everywhere
 from lib.measures.base import PIXELS, frame
 from lib.study import IDENTITY, Run
 from lib.tasks import Rows
-from lib.training import f1
+from lib.training import f1, known, right
 
 
 def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
@@ -33,8 +33,8 @@ def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
 
 def judged(logits: Tensor, rows: Rows) -> dict[str, Tensor]:
     """F1 and error of each network, (networks,), from logits (networks, rows)."""
-    wrong = (logits >= 0) != rows.labels.bool()
-    return {"f1": f1(logits, rows.labels), "error": wrong.double().mean(1)}
+    wrong = ~right(logits, rows.labels)
+    return {"f1": f1(logits, rows.labels), "error": known(wrong.double().mean(1), logits)}
 
 
 def occluded(run: Run, severity: int) -> pd.DataFrame:
