@@ -53,7 +53,7 @@ def digest(*parts: object) -> str:
 
 def code_hash(files: Iterable[Path]) -> str:
     """A hash of what Python files do: their syntax trees without docstrings and comments."""
-    return digest(*(ast.dump(bare(ast.parse(path.read_text()))) for path in files))
+    return digest(*(ast.dump(bare(ast.parse(path.read_bytes()))) for path in files))
 
 
 def bare(tree: ast.Module) -> ast.Module:

@@ -31,10 +31,10 @@ def profile(checkout: Path, name: str, **changes: Any) -> None:
     """The smoke profile under another name, with other values wherever it has those parameters."""
     folder = shutil.copytree(checkout / "params" / "smoke", checkout / "params" / name)
     for path in folder.glob("*.yaml"):
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text("utf-8"))
         values |= {key: value for key, value in changes.items() if key in values}
         values |= {"profile": name} if "profile" in values else {}
-        path.write_text(yaml.safe_dump(values))
+        path.write_text(yaml.safe_dump(values), "utf-8")
 
 
 def execute(checkout: Path, notebook: str, name: str) -> Path:

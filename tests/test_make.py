@@ -59,12 +59,12 @@ def make(project: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start make in a process group of its own."""
     command = ["make", *(arguments or (TARGET, "PROFILE=tiny"))]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, cwd=project, start_new_session=True, text=True, **pipes)
+    return subprocess.Popen(command, cwd=project, start_new_session=True, encoding="utf-8", **pipes)
 
 
 def calls(project: Path) -> int:
     """How often papermill has been called."""
-    return len((project / "called").read_text().splitlines())
+    return len((project / "called").read_text("utf-8").splitlines())
 
 
 def calls_after_make(project: Path) -> int:
@@ -181,6 +181,8 @@ def test_make_goes_on_after_a_kill_and_trains_nothing_again_that_was_finished(
 def test_make_lists_every_target_that_says_what_it_is_for(project):
     said, _ = make(project, "help").communicate()
     listed = re.findall(r"^make ([a-z-]+) +\S", said, re.MULTILINE)
-    described = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    described = re.findall(
+        r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
     assert listed == described
     assert {"paper", "test", "cache", "clean-cache"} <= set(listed)

@@ -21,7 +21,9 @@ pytestmark = [
 def typeset(folder: Path, profile: str) -> tuple[Path, str]:
     """`make pdf`: the PDF and the log of the last run, whose lines are joined again."""
     command = ["make", "pdf", f"PROFILE={profile}"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ})
+    made = subprocess.run(
+        command, cwd=folder, capture_output=True, encoding="utf-8", env={**os.environ}
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     build = folder / "build" / profile
     log = (build / "paper" / "main.log").read_text(encoding="utf-8", errors="replace")
