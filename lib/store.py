@@ -98,7 +98,7 @@ def write_with(path: Path, writer: Callable[[BinaryIO], object]) -> None:
     except OSError as error:
         if not swept(aside, path, error):
             raise UserError(
-                f"cannot write {path}: {error.strerror}; what was finished before is kept"
+                f"cannot write {path}: {error.strerror or error}; what was finished before is kept"
             ) from error
     finally:
         with suppress(OSError):

@@ -37,7 +37,7 @@ def profile(checkout: Path, name: str, **changes: Any) -> None:
         path.write_text(yaml.safe_dump(values), "utf-8")
 
 
-def execute(checkout: Path, notebook: str, name: str) -> Path:
+def execute(checkout: Path, notebook: str, name: str, **environment: str) -> Path:
     """Run one notebook as make does, but in one thread; the folder of its figures and tables."""
     params = checkout / "params" / name
     subprocess.run(
@@ -54,6 +54,7 @@ def execute(checkout: Path, notebook: str, name: str) -> Path:
             "OMP_NUM_THREADS": "1",
             "JUPYTER_PLATFORM_DIRS": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            **environment,
         },
         check=True,
         capture_output=True,
