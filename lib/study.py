@@ -348,7 +348,7 @@ def code_of(function: Callable[..., object]) -> str:
 def imported(path: Path) -> list[Path]:
     """The files of `lib` that a module imports, without `MACHINERY`; of a package all its files."""
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.module == "lib":
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib."):
