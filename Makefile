@@ -19,6 +19,9 @@ GIVEN   := $(if $(JOBS),-y 'jobs: $(JOBS)') $(if $(DEVICE),-y 'device: $(DEVICE)
     $(if $(SCHEDULER),-y 'scheduler: $(SCHEDULER)') \
     $(if $(DATASET),-y 'dataset: $(DATASET)' -y 'profile: $(RUN)')
 
+# How `again` calls the profile; nothing of a user's environment.
+RENAMED :=
+
 # The data sets of the extended study, which `make plan` counts.
 DATASETS := $(if $(filter extended,$(PROFILE)),MNIST FashionMNIST KMNIST EMNIST)
 
@@ -47,6 +50,12 @@ export PYTHONPATH := $(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export JUPYTER_PLATFORM_DIRS := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# Notebooks run without what a user has every IPython begin with.
+export IPYTHONDIR := $(CURDIR)/build/ipython
+unexport PYTHONSTARTUP
+# LaTeX looks beside the paper first, wherever else a user has it look.
+export TEXINPUTS := .:$(TEXINPUTS)
+export BIBINPUTS := .:$(BIBINPUTS)
 # The date that the PDF carries: the same sources give the same bytes.
 export SOURCE_DATE_EPOCH := 1767225600
 export FORCE_SOURCE_DATE := 1
@@ -76,7 +85,7 @@ calibration: $(VENV)/.installed ## prune LeNet-300-100 as the literature does, t
 
 pdf: tex ## write the PDF from the results that are there
 	@mkdir -p $(BUILD)/paper
-	cd paper && latexmk -g -silent -pdf -halt-on-error -file-line-error \
+	cd ./paper && latexmk -norc -g -silent -pdf -halt-on-error -file-line-error \
 	    -outdir=../$(BUILD)/paper \
 	    -usepretex='\def\figuresroot{../$(FIGURES)}\def\generatedroot{../$(GENERATED)}' main.tex \
 	    || { grep -A 3 -m 1 '^[^ ]*:[0-9]*: ' ../$(BUILD)/paper/main.log; exit 2; }
@@ -98,7 +107,7 @@ expected: ## renew tests/smoke, with which verify PROFILE=smoke compares
 # the smoke profile work in one process each, so two run side by side, as under `make smoke`.
 again: check
 	rm -rf $(AGAIN)
-	@LOW_CAPACITY_CACHE=$(CURDIR)/$(AGAIN)/cache $(MAKE) $(if $(filter smoke,$(PROFILE)),-j 2) \
+	@LOW_CAPACITY_CACHE=$(AGAIN)/cache $(MAKE) $(if $(filter smoke,$(PROFILE)),-j 2) \
 	    --no-print-directory BUILD=$(AGAIN) RENAMED='-p profile $(notdir $(AGAIN))' $(EXECUTED:$(BUILD)/%=$(AGAIN)/%)
 
 test: $(VENV)/.installed tex ## lint, check types, run the tests and every notebook

@@ -66,7 +66,7 @@ def peak() -> float:
     On Linux, of this program alone: `ru_maxrss` begins with what the process that started it held.
     """
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
+    lines = status.read_text("utf-8").splitlines() if status.is_file() else []
     held = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
     if held:
         return int(held[0]) / 2**10
@@ -111,7 +111,7 @@ def measure(point: Point) -> dict[str, object]:
 def measured(point: Point) -> dict[str, object]:
     """The same in a fresh process, so that no other point's memory is seen."""
     command = [sys.executable, "-m", "benchmarks.growth", json.dumps(asdict(point))]
-    answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8", check=True)
     return json.loads(answer.stdout)
 
 

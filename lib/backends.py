@@ -7,7 +7,7 @@ how many others run beside it.
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -250,7 +250,8 @@ def marked() -> Iterator[Path]:
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # else that would be told, and not what ended the work
+            path.unlink()
 
 
 @lru_cache

@@ -2,9 +2,12 @@
 
 import gzip
 import hashlib
+import http.client
 import os
 import shutil
+import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -88,7 +91,15 @@ def unpack(archive: Path, target: Path, expected: str) -> None:
     except OSError as error:
         raise UserError(f"cannot unpack {archive}: {error}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # as where the folder is read-only, which was said above
+            aside.unlink()
+
+
+NOT_DOWNLOADED = (
+    *(OSError, RuntimeError),  # no network, no space, and what torchvision says of a wrong file
+    *(EOFError, zlib.error, zipfile.BadZipFile, http.client.HTTPException),
+)
+"""What a download that fails raises, or the unpacking of what came of it."""
 
 
 def read(name: str, part: str) -> tuple[Tensor, Tensor]:
@@ -100,7 +111,7 @@ def read(name: str, part: str) -> tuple[Tensor, Tensor]:
     options = {"root": str(DATA), "train": part == "train", **OPTIONS[name]}
     try:
         source = reader(**options, download=name != "MNIST")
-    except Exception as error:  # torchvision raises whatever its download met
+    except NOT_DOWNLOADED as error:
         folder = DATA / name / "raw"
         files = ["gzip.zip"] if name == "EMNIST" else [file for file, _ in reader.resources]
         raise UserError(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lib.errors import UserError
-from lib.population import Population, blocks
+from lib.population import Population, blocks, finite
 from lib.products import product
 from lib.protocols import Protocol
 
@@ -109,7 +109,22 @@ class Layers:
         for tensor, gradient in zip(self.trained(), gradients, strict=True):
             tensor.grad = gradient
         stepped(optimiser)
+        if isinstance(optimiser, torch.optim.SGD):  # the steps of Adam are as small as its rate
+            self.contain()
         torch.mul(self.member, self.weight2, out=self.readout)
+
+    def contain(self) -> None:
+        """Leave a network that is not finite a NaN in bias2 alone; its other weights become 0.
+
+        So all its logits are NaN from here on, which the products' ReLU would make 0, and nothing
+        of it reaches other networks, which it would as 0 x NaN in the product with the readout.
+        """
+        lost = ~finite(self.weight1, self.weight2, self.bias2, self.owner)
+        if lost.is_cuda or lost.any():  # a CUDA graph takes no such turn
+            units = lost[self.owner]
+            self.weight1.masked_fill_(units[:, None], 0)
+            self.weight2.masked_fill_(units, 0)
+            self.bias2.masked_fill_(lost, torch.nan)
 
     def mirror(self, gradient1: Tensor, gradient2: Tensor) -> None:
         """Give mirrored units the gradients of the linear function that they are together.

@@ -1,5 +1,7 @@
 """What hidden units do, and what their layer holds."""
 
+import math
+
 import numpy as np
 import torch
 from scipy.stats import entropy
@@ -25,34 +27,51 @@ def dead(hidden: Tensor) -> Tensor:
 
 
 def count_by_network(networks: Population, units: Tensor) -> Tensor:
-    """How many of these units, bool (units,), each network has: int64 (networks,)."""
-    return torch.zeros(len(networks), dtype=torch.int64).index_add_(
+    """How many of these units, bool (units,), each network has: int64 (networks,).
+
+    Where a network is not finite, float64 with NaN for it.
+    """
+    counts = torch.zeros(len(networks), dtype=torch.int64).index_add_(
         0, networks.owner.cpu(), units.cpu().long()
     )
+    if networks.lost is None:
+        return counts
+    return counts.double().masked_fill_(~networks.finite.cpu(), torch.nan)
 
 
 def mean_by_network(networks: Population, values: Tensor) -> Tensor:
-    """The mean of some values, (units,), over the units of each network: (networks,)."""
+    """The mean of some values, (units,), over the units of each network: (networks,).
+
+    NaN for a network that is not finite.
+    """
     means = values.new_zeros(len(networks))
-    return means.scatter_reduce_(0, networks.owner, values, "mean", include_self=False)
+    means.scatter_reduce_(0, networks.owner, values, "mean", include_self=False)
+    return means.masked_fill_(~networks.finite, torch.nan)
 
 
 def embed(hidden: Tensor) -> np.ndarray:
     """Activations (rows, units) as points (rows, 2): t-SNE (van der Maaten & Hinton 2008).
 
     From a principal-component start and in one thread, so that the same activations give the same
-    bytes. Raises `UserError` for fewer than 2 units or 4 rows.
+    bytes; NaN where an activation is. Raises `UserError` for fewer than 2 units or 4 rows.
     """
     rows, units = hidden.shape
     if units < 2 or rows < 4:
         raise UserError(f"t-SNE of {rows} rows and {units} units: give at least 4 rows and 2 units")
+    if not hidden.isfinite().all():
+        return np.full((rows, 2), np.nan)
     with threadpool_limits(1):
         perplexity = min(30.0, (rows - 1) / 3)
         return TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(hidden.numpy())
 
 
 def silhouette(hidden: Tensor, labels: Tensor) -> float:
-    """The mean silhouette by class (Rousseeuw 1987), -1 to 1, of activations (rows, units)."""
+    """The mean silhouette by class (Rousseeuw 1987), -1 to 1, of activations (rows, units).
+
+    NaN where an activation is.
+    """
+    if not hidden.isfinite().all():
+        return math.nan
     with threadpool_limits(1):
         return float(silhouette_score(hidden.numpy(), labels.numpy()))
 
@@ -82,17 +101,17 @@ def probe(networks: Population, fit: Rows, scored: Rows) -> Tensor:
     """The accuracy on `scored` of a linear probe of each hidden layer: (networks,).
 
     Logistic regression, fitted to the standardised activations on `fit` (Alain & Bengio 2017):
-    how well a readout trained anew tells the classes apart.
+    how well a readout trained anew tells the classes apart. NaN where a network is not finite.
     """
     seen, unseen = networks.hidden(fit.images).numpy(), networks.hidden(scored.images).numpy()
     readout = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    found = torch.full((len(networks),), torch.nan)
     with threadpool_limits(1):
-        return torch.tensor(
-            [
-                readout.fit(seen[:, units], fit.labels).score(unseen[:, units], scored.labels)
-                for units in map(networks.units_of, range(len(networks)))
-            ]
-        )
+        for network in networks.finite.nonzero()[:, 0].tolist():
+            units = networks.units_of(network)
+            readout.fit(seen[:, units], fit.labels)
+            found[network] = readout.score(unseen[:, units], scored.labels)
+    return found
 
 
 def ablation(networks: Population, rows: Rows) -> Tensor:

@@ -177,7 +177,7 @@ TYPES: dict[str, Any] = {
 def defaults(notebook: str) -> dict[str, Any]:
     """The literal defaults of a notebook's cell tagged `parameters`, by name."""
     path = ROOT / "notebooks" / f"{notebook}.ipynb"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = json.loads(path.read_text("utf-8"))["cells"]
     (cell,) = (c for c in cells if "parameters" in c["metadata"].get("tags", []))
     assignments = (s for s in ast.parse("".join(cell["source"])).body if isinstance(s, ast.Assign))
     return {s.targets[0].id: ast.literal_eval(s.value) for s in assignments}  # type: ignore[attr-defined]
@@ -241,7 +241,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A parameter file as a mapping; nothing in it can run code."""
     shown = str(relative(path))
     try:
-        return parsed(path.read_text(encoding="utf-8"), shown)
+        return parsed(path.read_text("utf-8"), shown)
     except FileNotFoundError:
         raise UserError(
             f"{shown} is missing: a profile has common.yaml and one file a notebook"

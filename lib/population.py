@@ -41,14 +41,29 @@ class Population:
         return torch.bincount(self.owner, minlength=len(self)).tolist()
 
     @cached_property
+    def finite(self) -> Tensor:
+        """Which networks are `finite`: bool (networks,)."""
+        weight1 = torch.cat([self.weight1, self.bias1[None]]).T
+        return finite(weight1, self.weight2, self.bias2, self.owner)
+
+    @cached_property
+    def lost(self) -> Tensor | None:
+        """The units of networks that are not finite, bool (units,); None where there are none."""
+        return None if self.finite.all() else ~self.finite[self.owner]
+
+    @cached_property
     def readout(self) -> Tensor:
         """The second layers as one (networks, units) matrix: weight2 at the owner, 0 elsewhere."""
         matrix = self.weight1.new_zeros(len(self), len(self.owner))
         return matrix.scatter_(0, self.owner[None], self.weight2[None])
 
     def hidden(self, images: Tensor) -> Tensor:
-        """Hidden activations, (rows, units), of images (rows, features)."""
-        return product(images, self.weight1.T, self.bias1, relu=True)
+        """Hidden activations, (rows, units), of images (rows, features).
+
+        NaN where the network is not finite: the product's ReLU may make a NaN 0.
+        """
+        hidden = product(images, self.weight1.T, self.bias1, relu=True)
+        return hidden if self.lost is None else hidden.masked_fill_(self.lost, torch.nan)
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits, (networks, rows), of images (rows, features), a block of rows at a time.
@@ -62,8 +77,16 @@ class Population:
         return torch.cat([self.read(self.hidden(block)) for block in blocks(images)], dim=1)
 
     def read(self, hidden: Tensor) -> Tensor:
-        """Logits, (networks, rows), from hidden activations (rows, units)."""
-        return product(self.readout, hidden).add_(self.bias2[:, None])
+        """Logits, (networks, rows), from hidden activations (rows, units).
+
+        NaN for a network that is not finite, and for no other: its units are left out of the
+        product, for there 0 x NaN would reach all of them.
+        """
+        if self.lost is None:
+            return product(self.readout, hidden).add_(self.bias2[:, None])
+        readout, hidden = (each.masked_fill(self.lost, 0) for each in (self.readout, hidden))
+        bias2 = self.bias2.masked_fill(~self.finite, torch.nan)
+        return product(readout, hidden).add_(bias2[:, None])
 
     def units_of(self, network: int) -> slice:
         """Where the units of one network stand."""
@@ -103,6 +126,16 @@ class Population:
     def to(self, device: str | torch.device) -> "Population":
         """The same networks on `device`."""
         return Population(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def finite(weight1: Tensor, weight2: Tensor, bias2: Tensor, owner: Tensor) -> Tensor:
+    """Which networks have a finite logit for every image in [0, 1]: bool (networks,).
+
+    By the most that a logit can be, which is not finite either where a weight is not. weight1:
+    (units, features + 1), with the hidden bias; the others as those of a `Population`.
+    """
+    units = weight1.abs().sum(1) * weight2.abs()
+    return bias2.abs().index_add(0, owner, units).isfinite()
 
 
 def blocks(images: Tensor) -> Sequence[Tensor]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
@@ -56,7 +55,6 @@ class Report:
         store.write_table(data, self.figures / f"{name}.csv")
         text = json.dumps({"figure": name, **self.provenance}, indent=1, sort_keys=True) + "\n"
         store.write(self.figures / f"{name}.json", text.encode())
-        plt.close(figure)  # else a notebook would show it twice
         return figure
 
     def table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -1,21 +1,30 @@
 """How well networks tell a pair apart: four scores and the loss, from their logits.
 
 Logits are (networks, rows), labels (rows,) of 0 and 1; a logit >= 0 says class 1. A score is
-(networks,), a fraction.
+(networks,), a fraction, and NaN for a network with a logit that is not finite.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 SCORES = ("f1", "f1_macro", "accuracy", "auc")
 """The scores that every network gets, wherever it is scored."""
 
 
-def f1(logits: Tensor, labels: Tensor) -> Tensor:
-    """F1 of class 1; 0 where nothing is, or is said to be, of it, as in scikit-learn."""
-    both, said, ones = counts(logits, labels)
-    return f1_of(both, said, ones)
+def known(values: Tensor, logits: Tensor) -> Tensor:
+    """Values of each network, (networks,), NaN where one of its logits is not finite.
+
+    A comparison with NaN is false, so that a score would make a network of it that always names
+    the same class.
+    """
+    return values + (logits * 0).sum(1).to(values.dtype)
+
+
+def right(logits: Tensor, labels: Tensor) -> Tensor:
+    """Which rows each network classifies rightly, bool (networks, rows); none by a logit of NaN."""
+    return ((logits >= 0) == labels.bool()) & logits.isfinite()
 
 
 def scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -32,10 +41,15 @@ def scores(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     }
 
 
+def f1(logits: Tensor, labels: Tensor) -> Tensor:
+    """F1 of class 1; 0 where nothing is, or is said to be, of it, as in scikit-learn."""
+    return f1_of(*counts(logits, labels))
+
+
 def counts(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """How many rows are of class 1 and said to be, are said to be, (networks,), and are of it."""
     said = (logits >= 0).to(logits.dtype)
-    return said @ labels, said.sum(1), labels.sum()
+    return said @ labels, known(said.sum(1), logits), labels.sum()
 
 
 def f1_of(both: Tensor, said: Tensor, of_it: Tensor) -> Tensor:
@@ -44,9 +58,11 @@ def f1_of(both: Tensor, said: Tensor, of_it: Tensor) -> Tensor:
 
 
 def logistic_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean logistic loss."""
-    rest = logits.abs().neg_().exp_().add_(1).log_()  # a third of softplus's time, as exact
-    return rest.add_(logits.clamp(min=0)).mean(1) - logits @ labels / len(labels)
+    """The mean logistic loss.
+
+    Exact to rounding however small or large it is, for nothing is taken from anything.
+    """
+    return known(softplus(logits * (1 - 2 * labels)).mean(1), logits)
 
 
 def auc(logits: Tensor, labels: Tensor) -> Tensor:
@@ -63,7 +79,7 @@ def auc(logits: Tensor, labels: Tensor) -> Tensor:
     ranks = torch.arange(1, len(labels) + 1, dtype=torch.float64, device=labels.device)
     ones = labels.sum(dtype=torch.float64)
     above = places.double() @ ranks / 2 - ones * (ones + 1) / 2
-    return above / (ones * (len(labels) - ones))
+    return known(above / (ones * (len(labels) - ones)), logits)
 
 
 def ascending(keys: Tensor) -> Tensor:

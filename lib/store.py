@@ -53,7 +53,7 @@ def digest(*parts: object) -> str:
 
 def code_hash(files: Iterable[Path]) -> str:
     """A hash of what Python files do: their syntax trees without docstrings and comments."""
-    return digest(*(ast.dump(bare(ast.parse(path.read_text()))) for path in files))
+    return digest(*(ast.dump(bare(ast.parse(path.read_bytes()))) for path in files))
 
 
 def bare(tree: ast.Module) -> ast.Module:
@@ -98,7 +98,7 @@ def write_with(path: Path, writer: Callable[[BinaryIO], object]) -> None:
     except OSError as error:
         if not swept(aside, path, error):
             raise UserError(
-                f"cannot write {path}: {error.strerror}; what was finished before is kept"
+                f"cannot write {path}: {error.strerror or error}; what was finished before is kept"
             ) from error
     finally:
         with suppress(OSError):

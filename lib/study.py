@@ -140,6 +140,32 @@ def changed(name: str, **changes: object) -> Protocol:
     return Protocol(**{**asdict(PROTOCOLS[name]), **changes})
 
 
+def lost_networks(wanted: Sequence[Shard]) -> list[str]:
+    """The networks of these shards that training left with a weight that is not finite."""
+    return [
+        f"{shard} width {width}"
+        for shard in dict.fromkeys(wanted)
+        for tensors, facts in store.get(shard.folder)
+        for width, finite in zip(facts["widths"], population_of(tensors).finite, strict=True)
+        if width in shard.widths and not finite
+    ]
+
+
+def population_of(tensors: dict[str, Tensor]) -> Population:
+    """The networks of an entry of the store."""
+    return Population(*(tensors[name] for name in FIELDS))
+
+
+def tell_lost(wanted: Sequence[Shard]) -> None:
+    """Print one sentence on the networks of a study that are not finite, where there are any."""
+    if lost := lost_networks(wanted):
+        number = sum(len(shard.widths) for shard in dict.fromkeys(wanted))
+        print(
+            f"{len(lost)} of {number} networks are not finite ({lost[0]}"
+            f"{', ...' if len(lost) > 1 else ''}): their scores are NaN and count in no mean"
+        )
+
+
 def missing_widths(shard: Shard) -> list[int]:
     """The widths of a shard that the store does not hold."""
     held = {width for _, facts in store.get(shard.folder) for width in facts["widths"]}
@@ -208,7 +234,7 @@ def load_shard(shard: Shard) -> Run:
     """The trained networks of a shard from the store; all its widths must be there."""
     singles: dict[int, tuple[Population, dict[str, Tensor]]] = {}
     for tensors, facts in store.get(shard.folder):
-        kept = Population(*(tensors[name] for name in FIELDS))
+        kept = population_of(tensors)
         curves = {k.removeprefix("curve."): v for k, v in tensors.items() if "curve." in k}
         for place, width in enumerate(facts["widths"]):
             one = {name: values[:, place] for name, values in curves.items()}
@@ -251,8 +277,11 @@ def table(
     `measure(run, **options)` returns a table with a column `network`, the place of a network in its
     run; here it becomes the columns dataset, task, protocol, width, seed, which come first. With
     `keep` the store keeps the table of each shard: for measures that take long, as they train.
+    Prints how many networks are not finite, where there are any.
     """
-    work = [(shard, measure, options) for shard in train(wanted, machine)]
+    wanted = train(wanted, machine)
+    tell_lost(wanted)
+    work = [(shard, measure, options) for shard in wanted]
     function = kept if keep else measured
     return pd.concat(backends.run(function, work, machine, measure.__name__), ignore_index=True)
 
@@ -285,7 +314,7 @@ def kept_networks(run: Run, make: Callable[..., Population], **options: object) 
     """
     folder = folder_of(run.shard, make, options)
     for tensors, _ in store.get(folder):
-        return Population(*(tensors[name] for name in FIELDS))
+        return population_of(tensors)
     made = make(run, **options)
     store.put(folder, make.__name__, {name: getattr(made, name) for name in FIELDS}, {})
     return made
@@ -316,7 +345,7 @@ def code_of(function: Callable[..., object]) -> str:
 def imported(path: Path) -> list[Path]:
     """The files of `lib` that a module imports, without `MACHINERY`; of a package all its files."""
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.module == "lib":
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib."):

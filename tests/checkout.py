@@ -31,13 +31,13 @@ def profile(checkout: Path, name: str, **changes: Any) -> None:
     """The smoke profile under another name, with other values wherever it has those parameters."""
     folder = shutil.copytree(checkout / "params" / "smoke", checkout / "params" / name)
     for path in folder.glob("*.yaml"):
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text("utf-8"))
         values |= {key: value for key, value in changes.items() if key in values}
         values |= {"profile": name} if "profile" in values else {}
-        path.write_text(yaml.safe_dump(values))
+        path.write_text(yaml.safe_dump(values), "utf-8")
 
 
-def execute(checkout: Path, notebook: str, name: str) -> Path:
+def execute(checkout: Path, notebook: str, name: str, **environment: str) -> Path:
     """Run one notebook as make does, but in one thread; the folder of its figures and tables."""
     params = checkout / "params" / name
     subprocess.run(
@@ -54,6 +54,7 @@ def execute(checkout: Path, notebook: str, name: str) -> Path:
             "OMP_NUM_THREADS": "1",
             "JUPYTER_PLATFORM_DIRS": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            **environment,
         },
         check=True,
         capture_output=True,

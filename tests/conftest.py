@@ -68,5 +68,5 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             checkout.profile(folder, "tiny", **TINY)
             for notebook in EXECUTED:
                 checkout.execute(folder, notebook, "tiny")
-            known.write_text(str(folder))
-        return Path(known.read_text())
+            known.write_text(str(folder), "utf-8")
+        return Path(known.read_text("utf-8"))

@@ -33,7 +33,7 @@ def refuse(shard: str) -> str:
 
 def kill(shard: str, log: Path) -> str:
     """Note the shard; of the bad one, kill the worker."""
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(f"{shard}\n")
     if shard == "bad":
         os.kill(os.getpid(), signal.SIGKILL)

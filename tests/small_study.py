@@ -30,7 +30,7 @@ train_shard, write_with, fsync = study.train_shard, store.write_with, os.fsync
 
 def say(*words: object) -> None:
     """Add a line to the log, which outlives whoever writes it."""
-    with Path(os.environ["LOW_CAPACITY_CACHE"], "log").open("a") as file:
+    with Path(os.environ["LOW_CAPACITY_CACHE"], "log").open("a", encoding="utf-8") as file:
         print(*words, file=file)
 
 
@@ -69,7 +69,10 @@ def work(cache: Path, jobs: int) -> None:
     os.environ |= {"LOW_CAPACITY_CACHE": str(cache), "JOBLIB_TEMP_FOLDER": str(cache.parent)}
     store.CACHE = cache
     study.train_shard = logged
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # progress bars
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        redirect_stderr(nowhere),
+    ):  # progress bars
         table = study.table(SHARDS, measures.capacity, Machine(jobs))
     store.write_table(table, cache / "table.csv")
     if jobs > 1:  # else the end of this process waits for their idleness
@@ -89,7 +92,7 @@ def start(cache: Path, jobs: int = 1) -> BaseProcess:
 def log(cache: Path) -> list[str]:
     """What all runs on that cache have said so far, a line each."""
     path = cache / "log"
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text("utf-8").splitlines() if path.exists() else []
 
 
 def begun(lines: list[str]) -> list[str]:

@@ -160,7 +160,7 @@ def test_a_shard_that_kills_its_worker_each_time_is_sent_again_and_then_named(
     done = backends.as_completed(errands.kill, work, use(name))
     with pytest.raises(UserError, match=r"^a worker died each time that it was given bad: use few"):
         list(done)
-    log = (tmp_path / "log").read_text().split()
+    log = (tmp_path / "log").read_text("utf-8").split()
     assert log.count("bad") == 1 + backends.RESENT
     assert capfd.readouterr().err.count("sent again") == backends.RESENT
 

@@ -141,7 +141,7 @@ def test_a_sentence_of_the_paper_follows_the_number(tmp_path, accuracy, says):
     numbers = "".join(
         f"\\defresult{{{name}}}{{{value}}}{{}}{{}}{{}}\n" for name, value in given.items()
     )
-    (tmp_path / "generated" / "calibration.tex").write_text(numbers)
+    (tmp_path / "generated" / "calibration.tex").write_text(numbers, "utf-8")
     said, _ = typeset(SENTENCE, tmp_path)
     assert said.startswith(f"They {says} it. So n/a it.")
 
@@ -151,7 +151,7 @@ def profile(tmp_path):
     """A folder of a profile `tiny` to change."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    (folder / "calibration.yaml").write_text(yaml.safe_dump(VALUES))
+    (folder / "calibration.yaml").write_text(yaml.safe_dump(VALUES), "utf-8")
     return folder
 
 
@@ -166,7 +166,7 @@ def test_as_a_program_it_leaves_a_figure_of_four_files_and_the_numbers(
     ]
     plotted = pd.read_csv(figures / "lenet.csv")
     assert set(plotted.regime) == {*calibration.REGIMES, "han2015learning", "frankle2019lottery"}
-    numbers = (profile / "build" / "tiny" / "generated" / "calibration.tex").read_text()
+    numbers = (profile / "build" / "tiny" / "generated" / "calibration.tex").read_text("utf-8")
     (dense,) = re.findall(r"\{calibration.accuracy.dense\}\{([\d.]+)\}", numbers)
     rewound = plotted[(plotted.regime == "rewound") & (plotted["round"] == 0)]
     assert float(dense) == pytest.approx(rewound.accuracy.mean(), abs=0.00005)
@@ -188,7 +188,7 @@ def test_as_a_program_it_leaves_a_figure_of_four_files_and_the_numbers(
 )
 def test_bad_parameters_are_answered_with_one_sentence(profile, capsys, changes, said):
     values = {name: v for name, v in (VALUES | changes).items() if v is not None or name == "limit"}
-    (profile / "calibration.yaml").write_text(yaml.safe_dump(values))
+    (profile / "calibration.yaml").write_text(yaml.safe_dump(values), "utf-8")
     assert calibration.main([str(profile)]) == 2
     out, err = capsys.readouterr()
     assert out == ""

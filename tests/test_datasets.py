@@ -1,15 +1,21 @@
 """The embedded images are the published ones; what is wrong with a file is said in a sentence."""
 
+import errno
 import gzip
 import hashlib
+import os
 import re
 import shutil
+import zipfile
+from http.client import IncompleteRead
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from test_survival import READ_ONLY, Barred
 
 from lib import ROOT, datasets
 from lib.errors import UserError
@@ -110,6 +116,28 @@ def test_a_missing_archive_is_named(raw):
     assert f"{LABELS}.gz" in sentence(error)
 
 
+@READ_ONLY
+def test_a_folder_that_cannot_be_written_is_named_with_the_reason(raw, read_only: Barred, because):
+    with pytest.raises(UserError) as error, read_only(raw):
+        datasets.unpack_mnist(raw)
+    said = sentence(error)
+    assert said.startswith(f"cannot unpack {raw / LABELS}.gz: ")
+    assert because in said
+
+
+def test_a_truncated_archive_is_named_though_what_was_unpacked_cannot_be_removed(raw, monkeypatch):
+    archive = raw / f"{LABELS}.gz"
+    archive.write_bytes(archive.read_bytes()[:2000])
+    monkeypatch.setattr(datasets.Path, "unlink", unremovable)
+    with pytest.raises(UserError, match=r"is truncated or altered"):
+        datasets.unpack_mnist(raw)
+
+
+def unremovable(*_: object, **__: object) -> None:
+    """What a file system that has become read-only answers to whoever removes a file."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
 def test_an_unknown_data_set_is_answered_with_the_nearest_known_one():
     with pytest.raises(UserError, match=r"unknown dataset 'FasionMNIST'.*'FashionMNIST'\?$"):
         datasets.load("FasionMNIST")
@@ -123,19 +151,40 @@ def test_an_unknown_data_set_is_answered_with_the_nearest_known_one():
         ("EMNIST", "gzip.zip"),
     ],
 )
+@pytest.mark.parametrize(
+    "met",
+    [
+        *(URLError("no network"), TimeoutError("no answer"), IncompleteRead(b"")),
+        *(zipfile.BadZipFile("no zip"), gzip.BadGzipFile("no gzip"), EOFError("too short")),
+    ],
+    ids=lambda met: type(met).__name__,
+)
 def test_without_a_network_a_sentence_says_where_to_put_which_files(
-    name, file, tmp_path, monkeypatch
+    name, file, met, tmp_path, monkeypatch
 ):
-    def unreachable(*_, **__):
-        raise URLError("no network")
-
-    monkeypatch.setattr(datasets, "DATA", tmp_path)
-    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", unreachable)
+    download_ends_with(met, tmp_path, monkeypatch)
     with pytest.raises(UserError) as error:
         datasets.load(name)
     said = sentence(error)
     assert str(tmp_path / name / "raw") in said
     assert file in said
+
+
+@pytest.mark.parametrize("mistake", [TypeError, AttributeError, KeyError, AssertionError])
+def test_a_mistake_in_a_program_is_not_called_a_failed_download(mistake, tmp_path, monkeypatch):
+    download_ends_with(mistake("a mistake"), tmp_path, monkeypatch)
+    with pytest.raises(mistake, match="a mistake"):
+        datasets.load("KMNIST")
+
+
+def download_ends_with(met: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no data set in a folder, and a download that raises what it met."""
+
+    def download(*_: object, **__: object) -> None:
+        raise met
+
+    monkeypatch.setattr(datasets, "DATA", folder)
+    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", download)
 
 
 def idx(array: np.ndarray) -> bytes:

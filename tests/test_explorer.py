@@ -168,7 +168,9 @@ print(*explorer.show(defaults("05_saliency") | small)._repr_mimebundle_())
 def test_without_ipywidgets_it_is_a_picture():
     command = [sys.executable, "-c", WITHOUT]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", check=True
+    )
     assert set(answer.stdout.split()) == PICTURE
 
 
@@ -235,7 +237,7 @@ def lab(tmp_path) -> Iterator[str]:
     quiet = home / "settings" / "@jupyterlab" / "apputils-extension"
     quiet.mkdir(parents=True)
     text = '{"fetchNews": "false", "checkForUpdates": false}'
-    (quiet / "notification.jupyterlab-settings").write_text(text)
+    (quiet / "notification.jupyterlab-settings").write_text(text, "utf-8")
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     environment = {
         **os.environ,
@@ -257,13 +259,13 @@ def lab(tmp_path) -> Iterator[str]:
         "LabApp.extension_manager": "readonly",
     }
     command = [sys.executable, "-m", "jupyter", "lab", *(f"--{k}={v}" for k, v in options.items())]
-    with (tmp_path / "lab.log").open("w") as log:
+    with (tmp_path / "lab.log").open("w", encoding="utf-8") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         while not (said := list((home / "RUNTIME_DIR").glob("jpserver-*.json"))):
-            assert server.poll() is None, (tmp_path / "lab.log").read_text()
+            assert server.poll() is None, (tmp_path / "lab.log").read_text("utf-8")
             time.sleep(0.1)
-        yield json.loads(said[0].read_text())["url"]
+        yield json.loads(said[0].read_text("utf-8"))["url"]
     finally:
         server.terminate()
         server.wait(20)

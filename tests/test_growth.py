@@ -17,7 +17,11 @@ def test_the_peak_of_a_process_does_not_begin_with_that_of_the_one_that_started_
     held = np.ones(800 * MIB, dtype=np.uint8)
     script = "from benchmarks import growth; print(growth.peak())"
     child = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
     )
     assert growth.peak() > held.nbytes / MIB
     assert 0 < float(child.stdout) < growth.peak() - 400

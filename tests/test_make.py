@@ -14,24 +14,29 @@ from pathlib import Path
 import checkout
 import psutil
 import pytest
+import strangers
 from conftest import TINY
 from small_study import alive, held
 from test_setup import program
 from test_store import content
 
 from lib import ROOT
+from lib.parameters import NOTEBOOKS
 
 
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A checkout with a virtual environment that counts as installed, and is yet to be filled."""
-    folder = checkout.made(tmp_path / "checkout")
+    folder = checkout.made(tmp_path / strangers.FOLDER)
     checkout.profile(folder, "tiny", **TINY)
     for name in ("requirements.lock", "pyproject.toml"):
         (folder / name).touch()
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / ".installed").touch()
     return folder
+
+
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
 NOTHING_DONE = """
@@ -59,12 +64,12 @@ def make(project: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start make in a process group of its own."""
     command = ["make", *(arguments or (TARGET, "PROFILE=tiny"))]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, cwd=project, start_new_session=True, text=True, **pipes)
+    return subprocess.Popen(command, cwd=project, start_new_session=True, encoding="utf-8", **pipes)
 
 
 def calls(project: Path) -> int:
     """How often papermill has been called."""
-    return len((project / "called").read_text().splitlines())
+    return len((project / "called").read_text("utf-8").splitlines())
 
 
 def calls_after_make(project: Path) -> int:
@@ -181,6 +186,50 @@ def test_make_goes_on_after_a_kill_and_trains_nothing_again_that_was_finished(
 def test_make_lists_every_target_that_says_what_it_is_for(project):
     said, _ = make(project, "help").communicate()
     listed = re.findall(r"^make ([a-z-]+) +\S", said, re.MULTILINE)
-    described = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert listed == described
+    assert listed == TARGETS
     assert {"paper", "test", "cache", "clean-cache"} <= set(listed)
+
+
+NOTED = """
+echo "$2|${LOW_CAPACITY_CACHE-}|$PYTHONPATH|$IPYTHONDIR|${PYTHONSTARTUP-unset}" >>asked
+case "$2" in papermill)
+    mkdir -p build/verify_smoke/figures
+    for last in "$@"; do :; done
+    echo "$*" | tee build/verify_smoke/figures/table.csv >"$last"
+esac
+"""
+TYPESET = """
+for each in "$@"; do case "$each" in -outdir=*) echo PDF >"${each#*=}/main.pdf"; esac; done
+"""
+
+
+@pytest.fixture
+def noted(project, tmp_path, monkeypatch) -> Path:
+    """That checkout, of somebody with settings, with programs that only note what they are told."""
+    program(project / ".venv" / "bin" / "python", NOTED)
+    for name in ("bin", "settings"):
+        (tmp_path / name).mkdir()
+    for name, does in {"latexmk": TYPESET, "pdflatex": "", "kpsewhich": ""}.items():
+        program(tmp_path / "bin" / name, does)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.delenv("LOW_CAPACITY_CACHE")
+    for name, value in strangers.settings(tmp_path / "settings").items():
+        monkeypatch.setenv(name, value)
+    return project
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_has_every_target_in_a_folder_of_any_name_whatever_a_user_has_set(noted, target):
+    for name in ("tests/smoke", "benchmarks"):
+        (noted / name).mkdir(parents=True)
+    before = set(noted.parent.rglob("*"))
+    run = make(noted, target, "PROFILE=smoke")
+    said, _ = run.communicate()
+    assert run.returncode == 0, said
+    assert all(path.is_relative_to(noted) for path in set(noted.parent.rglob("*")) - before)
+    if target in ("verify", "expected"):
+        told = f"papermill|build/verify_smoke/cache|{noted}|{noted}/build/ipython|unset"
+        asked = (noted / "asked").read_text("utf-8").splitlines()
+        assert asked.count(told) == len(NOTEBOOKS)
+    if target == "expected":
+        assert (noted / "tests" / "smoke" / "table.csv").is_file()

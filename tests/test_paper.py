@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import checkout
 import pytest
+import strangers
 
 from lib import ROOT
 
@@ -21,7 +23,11 @@ pytestmark = [
 def typeset(folder: Path, profile: str) -> tuple[Path, str]:
     """`make pdf`: the PDF and the log of the last run, whose lines are joined again."""
     command = ["make", "pdf", f"PROFILE={profile}"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ})
+    with TemporaryDirectory() as settings:
+        environment = os.environ | strangers.settings(Path(settings))
+        made = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+        )
     assert made.returncode == 0, made.stdout + made.stderr
     build = folder / "build" / profile
     log = (build / "paper" / "main.log").read_text(encoding="utf-8", errors="replace")
@@ -71,7 +77,9 @@ def test_the_paper_has_8_to_12_pages_and_its_appendix_at_most_half_as_many(commi
 @pytest.fixture(scope="module")
 def small(executed, tmp_path_factory) -> Path:
     """A checkout in which a small profile was run."""
-    return shutil.copytree(executed, tmp_path_factory.mktemp("small") / "checkout", symlinks=True)
+    return shutil.copytree(
+        executed, tmp_path_factory.mktemp("small") / strangers.FOLDER, symlinks=True
+    )
 
 
 def test_a_small_profile_is_typeset_as_well(small):

@@ -27,9 +27,9 @@ def profile(tmp_path) -> Path:
 def change(profile: Path, stem: str, text: str) -> None:
     """Put `key: value` in the place of what a file of the profile says of that key."""
     path, key = profile / f"{stem}.yaml", text.split(":")[0]
-    values = yaml.safe_load(path.read_text())
+    values = yaml.safe_load(path.read_text("utf-8"))
     values.pop(key, None)
-    path.write_text(f"{yaml.safe_dump(values)}{text}\n")
+    path.write_text(f"{yaml.safe_dump(values)}{text}\n", "utf-8")
 
 
 def refused(profile: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -59,7 +59,7 @@ def test_each_parameter_has_a_type_that_its_default_is_of(notebook):
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_smoke_profile_is_what_a_notebook_does_by_itself(notebook):
     files = (ROOT / "params" / "smoke" / f"{stem}.yaml" for stem in ("common", notebook))
-    common, own = (yaml.safe_load(path.read_text()) for path in files)
+    common, own = (yaml.safe_load(path.read_text("utf-8")) for path in files)
     assert common | own == defaults(notebook)
 
 
@@ -74,7 +74,7 @@ def test_each_profile_says_all_that_a_notebook_asks_or_leaves_it_to_its_default(
     """What a profile leaves out would silently be that of the smoke profile."""
     for notebook in NOTEBOOKS:
         files = (ROOT / "params" / name / f"{stem}.yaml" for stem in ("common", notebook))
-        said = {key for path in files for key in yaml.safe_load(path.read_text()) or {}}
+        said = {key for path in files for key in yaml.safe_load(path.read_text("utf-8")) or {}}
         assert said == defaults(notebook).keys()
 
 
@@ -183,7 +183,7 @@ def test_a_missing_file_is_named(profile, capsys, stem):
 
 def test_a_file_that_no_notebook_reads_is_named(profile, capsys):
     (profile / "02_capacity.yaml").rename(profile / "02_capacit.yaml")
-    (profile / "02_capacity.yaml").write_text("")
+    (profile / "02_capacity.yaml").write_text("", "utf-8")
     answer = refused(profile, capsys)
     assert "02_capacit.yaml" in answer
     assert "did you mean '02_capacity'?" in answer
@@ -235,7 +235,9 @@ def test_as_a_program_it_exits_with_2_and_one_line_or_with_0_and_none(profile):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "lib.parameters"]
     runs = [
-        subprocess.Popen([*command, str(folder)], env=environment, text=True, stdout=-1, stderr=-1)
+        subprocess.Popen(
+            [*command, str(folder)], env=environment, encoding="utf-8", stdout=-1, stderr=-1
+        )
         for folder in (profile, ROOT / "params" / "smoke")
     ]
     (out, err), good = (run.communicate() for run in runs)

@@ -56,7 +56,7 @@ def test_the_plan_of_a_profile_is_what_a_run_of_its_notebook_leaves_in_the_store
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_a_notebook_trains_nothing_but_what_the_plan_says(notebook):
-    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text("utf-8"))["cells"]
     source = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     names = {ast.unparse(function) for function in called}

@@ -8,7 +8,7 @@ from test_results import defined
 
 from lib import ROOT
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
 QUOTED = re.findall(r"([-\d.]+)<!-- ([^\s/]+) -->", README)
 
 

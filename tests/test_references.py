@@ -6,7 +6,7 @@ import pytest
 
 from lib import ROOT
 
-BIBLIOGRAPHY = (ROOT / "paper" / "references.bib").read_text(encoding="utf-8")
+BIBLIOGRAPHY = (ROOT / "paper" / "references.bib").read_text("utf-8")
 ENTRIES = {
     key: dict(re.findall(r"^\s*(\w+)\s*=\s*(.+?),?$", fields, re.MULTILINE))
     for key, fields in re.findall(
@@ -15,7 +15,7 @@ ENTRIES = {
 }
 VENUES = {"journal", "booktitle", "publisher"}
 SECTIONS = "\n".join(
-    path.read_text() for path in sorted((ROOT / "paper" / "sections").glob("*.tex"))
+    path.read_text("utf-8") for path in sorted((ROOT / "paper" / "sections").glob("*.tex"))
 )
 CITED = {
     key.strip()

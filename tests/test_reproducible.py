@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 
 import checkout
+import nbformat
 import pandas as pd
 import pytest
+import strangers
 from conftest import EXECUTED, TINY
 from test_store import content
 
@@ -21,14 +23,39 @@ def left_by_notebooks(build: Path) -> dict[str, bytes]:
     }
 
 
-def test_two_runs_from_nothing_give_the_same_bytes(executed, tmp_path):
-    other = checkout.made(tmp_path / "elsewhere", source=executed)
-    for notebook in EXECUTED:
-        checkout.execute(other, notebook, "tiny")
+def pictures(folder: Path) -> dict[str, int]:
+    """How many pictures each executed notebook of a checkout holds."""
+    return {
+        path.stem: sum(
+            "image/png" in output.get("data", {})
+            for cell in nbformat.read(path, as_version=4).cells
+            for output in cell.get("outputs", ())
+        )
+        for path in folder.glob("*.ipynb")
+    }
+
+
+@pytest.fixture
+def elsewhere(executed, tmp_path) -> Path:
+    """The same in a folder of an odd name, by somebody with settings and a locale of their own."""
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "locale").mkdir()
+    settings = strangers.settings(tmp_path / "settings")
+    latin = strangers.locale(tmp_path / "locale", "de_DE", "ISO-8859-1")
+    folder = checkout.made(tmp_path / strangers.FOLDER, source=executed)
+    for notebook, language in zip(EXECUTED, (latin, {"LC_ALL": "C"}), strict=True):
+        checkout.execute(folder, notebook, "tiny", **settings, **language)
+    return folder
+
+
+def test_two_runs_from_nothing_give_the_same_bytes_whatever_a_user_has_set(executed, elsewhere):
+    other = elsewhere
     first, second = (left_by_notebooks(folder / "build" / "tiny") for folder in (executed, other))
     assert {name.rpartition(".")[2] for name in first} == {"pdf", "png", "csv", "json", "tex"}
     assert first.keys() == second.keys()
     assert " ".join(name for name, data in first.items() if second[name] != data) == ""
+    assert pictures(executed) == pictures(other)
+    assert all(pictures(other).values())
 
 
 def test_a_changed_value_changes_the_result_that_it_names_and_no_other(executed, tmp_path):

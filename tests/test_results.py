@@ -218,7 +218,7 @@ def test_every_notebook_has_figures():
 @pytest.mark.parametrize("figure", figures(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_figure_is_four_files_and_says_where_it_came_from(figure):
     assert all(figure.with_suffix(f".{kind}").stat().st_size for kind in ("pdf", "png", "csv"))
-    facts = json.loads(figure.with_suffix(".json").read_text())
+    facts = json.loads(figure.with_suffix(".json").read_text("utf-8"))
     assert facts["notebook"] == figure.parent.name
     assert facts.keys() >= {"parameters", "data", "code", "packages", "python", "threads"}
     left_out = {"jobs", "device", "scheduler"}
@@ -229,20 +229,22 @@ def test_a_figure_is_four_files_and_says_where_it_came_from(figure):
 def given_to(notebook: str) -> dict:
     """The parameters of a notebook under the paper profile, or of the calibration."""
     if notebook == "calibration":
-        return yaml.safe_load((ROOT / "params/calibration/calibration.yaml").read_text())
+        return yaml.safe_load((ROOT / "params/calibration/calibration.yaml").read_text("utf-8"))
     files = (ROOT / "params" / "paper" / f"{stem}.yaml" for stem in ("common", notebook))
-    common, own = (yaml.safe_load(path.read_text()) for path in files)
+    common, own = (yaml.safe_load(path.read_text("utf-8")) for path in files)
     return common | own
 
 
 def defined() -> dict[str, list[str]]:
     """The numbers that the notebooks gave the paper: value, low, high and n by name."""
-    text = "".join(path.read_text() for path in GENERATED.glob("*.tex"))
+    text = "".join(path.read_text("utf-8") for path in GENERATED.glob("*.tex"))
     found = re.findall(r"\\defresult\{([^}]*)\}" + r"\{([^}]*)\}" * 4, text)
     return {name: values for name, *values in found}
 
 
-SECTIONS = "\n".join(path.read_text() for path in sorted((ROOT / "paper/sections").glob("*.tex")))
+SECTIONS = "\n".join(
+    path.read_text("utf-8") for path in sorted((ROOT / "paper/sections").glob("*.tex"))
+)
 USED = sorted(set(re.findall(r"\\result(|ci|n)\{([^}\\#]*)\}", SECTIONS)))
 
 

@@ -13,20 +13,20 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 GROUPS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
 DIRECT = [Requirement(line) for group in GROUPS for line in group]
 LOCK = [
     Requirement(line.split("#")[0])
-    for line in (ROOT / "requirements.lock").read_text().splitlines()
+    for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines()
     if line.split("#")[0].strip()
 ]
-ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8")
 
 
 in_git = pytest.mark.skipif(git("rev-parse").returncode != 0, reason="not a git checkout")
@@ -49,7 +49,9 @@ def test_the_lock_pins_each_direct_dependency_within_its_range(direct):
 
 def test_the_lock_names_no_index_and_no_local_file():
     assert not any(pin.url for pin in LOCK)
-    assert not re.search(r"^-|://|@ file", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert not re.search(
+        r"^-|://|@ file", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE
+    )
 
 
 def test_conda_installs_the_same_lock_and_the_project():
@@ -61,7 +63,7 @@ def test_conda_installs_the_same_lock_and_the_project():
 def test_conda_and_continuous_integration_use_a_python_that_the_project_admits():
     admitted = SpecifierSet(PROJECT["requires-python"])
     conda = next(entry for entry in ENVIRONMENT["dependencies"] if str(entry).startswith("python="))
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
     tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert conda.removeprefix("python=") in tested
     assert all(version in admitted for version in tested)
@@ -70,7 +72,7 @@ def test_conda_and_continuous_integration_use_a_python_that_the_project_admits()
 @in_git
 def test_git_ignores_no_source_even_where_lib_is_ignored_everywhere(tmp_path):
     excludes = tmp_path / "ignore"
-    excludes.write_text("lib\nlib/\n")
+    excludes.write_text("lib\nlib/\n", "utf-8")
     sources = [str(path.relative_to(ROOT)) for path in (ROOT / "lib").rglob("*.py")]
     answer = git("-c", f"core.excludesFile={excludes}", "check-ignore", "--no-index", *sources)
     assert (answer.returncode, answer.stdout) == (1, "")
@@ -98,7 +100,9 @@ def test_no_file_names_a_path_of_one_machine():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_has_one_cell_of_parameters_and_it_is_its_first_code(path):
-    code = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    code = [
+        cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"
+    ]
     tagged = ["parameters" in cell["metadata"].get("tags", []) for cell in code]
     assert tagged.index(True) == 0
     assert sum(tagged) == 1
@@ -106,7 +110,7 @@ def test_a_notebook_has_one_cell_of_parameters_and_it_is_its_first_code(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_stored_notebook_changes_only_where_a_result_does(path):
-    text = path.read_text()
+    text = path.read_text("utf-8")
     assert " at 0x" not in text, "the address of an object is another at every run: make stored"
     for cell in json.loads(text)["cells"]:
         streams = [output["name"] for output in cell.get("outputs", ()) if "name" in output]
@@ -116,11 +120,11 @@ def test_a_stored_notebook_changes_only_where_a_result_does(path):
 def run(script: str, *arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
     """A set-up script where only the programs in `path` exist."""
     command = ["/bin/sh", str(ROOT / "scripts" / script), *arguments]
-    return subprocess.run(command, env={"PATH": str(path)}, capture_output=True, text=True)
+    return subprocess.run(command, env={"PATH": str(path)}, capture_output=True, encoding="utf-8")
 
 
 def program(path: Path, body: str) -> None:
-    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.write_text(f"#!/bin/sh\n{body}\n", "utf-8")
     path.chmod(0o755)
 
 

@@ -157,15 +157,15 @@ def double(x):
     ],
 )
 def test_the_hash_of_code_depends_on_what_it_does_and_not_on_texts(tmp_path, source, same):
-    (tmp_path / "one.py").write_text(SOURCE)
-    (tmp_path / "two.py").write_text(source)
+    (tmp_path / "one.py").write_text(SOURCE, "utf-8")
+    (tmp_path / "two.py").write_text(source, "utf-8")
     one, two = (store.code_hash([tmp_path / name]) for name in ("one.py", "two.py"))
     assert (one == two) is same
 
 
 def imported(module: str) -> set[str]:
     """The modules of lib that a module of lib imports, those that they import included."""
-    tree = ast.parse((ROOT / "lib" / f"{module}.py").read_text())
+    tree = ast.parse((ROOT / "lib" / f"{module}.py").read_text("utf-8"))
     lines = [line for line in ast.walk(tree) if isinstance(line, ast.ImportFrom)]
     found = {line.module.removeprefix("lib.") for line in lines if line.module.startswith("lib.")}
     return found.union(*(imported(each) for each in found))
@@ -178,7 +178,7 @@ def test_the_cache_key_holds_the_code_of_every_module_that_training_uses():
 
 
 def test_where_a_folder_cannot_be_made_one_sentence_says_so(tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", "utf-8")
     with pytest.raises(UserError, match=r"^cannot write \S+: Not a directory; what was") as error:
         store.write(tmp_path / "file" / "folder" / "x.csv", b"1")
     assert "\n" not in str(error.value)
@@ -327,7 +327,7 @@ def test_a_killed_run_keeps_its_finished_shards_and_the_next_trains_the_others(
         env={**os.environ, "PYTHONPATH": path, "LOW_CAPACITY_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
     )
     assert run.stdout.readline() == "in the middle\n"
     os.kill(run.pid, signal.SIGKILL)

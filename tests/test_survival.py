@@ -136,7 +136,7 @@ def mounted(*arguments: str | Path) -> None:
     """Call mount, or skip the test where that is not permitted."""
     if shutil.which("mount") is None:
         pytest.skip("there is no 'mount' here")
-    call = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    call = subprocess.run(["mount", *arguments], capture_output=True, encoding="utf-8")
     if call.returncode:
         pytest.skip(f"nothing can be mounted here: {call.stderr.strip()}")
 
@@ -323,8 +323,8 @@ def test_neither_the_times_of_files_nor_the_clock_change_what_is_trained_or_its_
 @pytest.mark.parametrize("profile", ["../../x", "/tmp/x", "x/../../y", "..", "x\n", ""])
 def test_a_profile_is_no_way_out_of_the_output_folder(tmp_path, capsys, profile):
     folder = shutil.copytree(ROOT / "params" / "smoke", tmp_path / "smoke")
-    values = yaml.safe_load((folder / "common.yaml").read_text()) | {"profile": profile}
-    (folder / "common.yaml").write_text(yaml.safe_dump(values))
+    values = yaml.safe_load((folder / "common.yaml").read_text("utf-8")) | {"profile": profile}
+    (folder / "common.yaml").write_text(yaml.safe_dump(values), "utf-8")
     assert parameters.main([str(folder)]) == 2
     assert f"common.yaml: profile = {profile!r}" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"^notebook 02_capacity: profile = "):
@@ -355,7 +355,7 @@ def test_what_would_run_code_is_noticed():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "lib").rglob("*.py")), ids=lambda path: path.stem)
 def test_nothing_loads_a_pickle_or_anything_else_that_could_run_code(path):
-    assert named(path.read_text()) & RUNS_CODE == set()
+    assert named(path.read_text("utf-8")) & RUNS_CODE == set()
 
 
 class Trap:

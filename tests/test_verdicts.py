@@ -67,7 +67,7 @@ def test_what_another_notebook_decides_meanwhile_is_published_too(tmp_path, monk
     claims.publish(figures, tmp_path / "generated")
     published = pd.read_csv(figures / "claims.csv").claim
     assert {claim.partition(".")[0] for claim in published} == {"capacity", "pruning"}
-    assert "pruning.robust95" in (tmp_path / "generated" / "verdicts.tex").read_text()
+    assert "pruning.robust95" in (tmp_path / "generated" / "verdicts.tex").read_text("utf-8")
 
 
 @committed
@@ -113,8 +113,8 @@ def test_an_altered_table_alters_the_verdict_the_macro_and_the_papers_table(
     rows = pd.read_csv(figures / "claims.csv").set_index(["claim", "protocol"])
     assert rows.verdict["robustness.noise", "described"] == verdict
     macro = f"\\defverdict{{robustness.noise}}{{described}}{{{verdict}}}"
-    assert macro in (generated / "verdicts.tex").read_text()
-    assert f"\\verdictcell{{{verdict}}}" in (generated / "claims.tex").read_text()
+    assert macro in (generated / "verdicts.tex").read_text("utf-8")
+    assert f"\\verdictcell{{{verdict}}}" in (generated / "claims.tex").read_text("utf-8")
 
 
 SENTENCE = r"""\documentclass{article}\usepackage{results}\begin{document}\noindent
@@ -133,10 +133,12 @@ PROSE = r"""\documentclass{article}\usepackage{natbib,results}\raggedright\hyphe
 
 def typeset(text: str, folder: Path) -> tuple[str, str]:
     """What a LaTeX text says when it is typeset beside `generated`, in one line, and the log."""
-    (folder / "text.tex").write_text(text)
+    (folder / "text.tex").write_text(text, "utf-8")
     environment = os.environ | {"TEXINPUTS": f".:{ROOT / 'paper'}:"}
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "text.tex"]
-    made = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    made = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
     assert made.returncode == 0, made.stdout
     found = subprocess.run(["pdftotext", "text.pdf", "-"], cwd=folder, capture_output=True)
     return " ".join(found.stdout.decode().split()), " ".join(made.stdout.split())
@@ -232,14 +234,14 @@ def test_the_paper_gets_a_mean_by_group_with_its_interval_where_seeds_are_enough
     few = pd.DataFrame({"protocol": "published", "task": "4-9", "rho": [0.1, 0.5]})
     means = out.means(pd.concat([many, few]), ["protocol", "task"], "rho", "maps")
     assert means["mean"].tolist() == pytest.approx([0.2, 0.3])
-    assert (tmp_path / "build/tiny/generated/05_saliency.tex").read_text() == (
+    assert (tmp_path / "build/tiny/generated/05_saliency.tex").read_text("utf-8") == (
         "\\defresult{maps.described.4-9}{0.200}{0.200}{0.200}{5}\n"
         "\\defresult{maps.published.4-9}{0.300}{}{}{2}\n"
     )
 
 
 def test_each_verdict_has_a_sign_of_its_own_and_a_colour_that_the_paper_has_too():
-    style = (ROOT / "paper" / "results.sty").read_text()
+    style = (ROOT / "paper" / "results.sty").read_text("utf-8")
     assert list(claims.SIGNS) == list(claims.COLOURS) == list(claims.VERDICTS)
     assert len(set(claims.SIGNS.values())) == len(claims.VERDICTS)
     for verdict, colour in claims.COLOURS.items():

@@ -271,7 +271,7 @@ def test_without_two_folders_it_says_how_it_is_called(capsys, arguments):
 def test_a_folder_without_tables_and_a_file_that_is_none_are_named(capsys, folders, tmp_path):
     assert main([str(tmp_path / "nowhere"), str(folders[1])]) == 2
     assert "nowhere holds no CSV tables" in capsys.readouterr().err
-    (folders[1] / "02_capacity/networks.csv").write_text("")
+    (folders[1] / "02_capacity/networks.csv").write_text("", "utf-8")
     assert main(list(map(str, folders))) == 2
     error = capsys.readouterr().err
     assert "networks.csv is not a CSV table" in error

@@ -15,7 +15,7 @@ from lib.protocols import PROTOCOLS
 from lib.pruning import READINGS
 
 RULES: dict[str, dict[str, str]] = yaml.safe_load(
-    Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8")
+    Path(__file__).with_name("claims.yaml").read_text("utf-8")
 )
 """What the study says, the effect, and the rule of each claim, fixed before any run."""
 

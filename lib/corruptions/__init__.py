@@ -124,15 +124,18 @@ def amount(name: str, severity: int) -> float:
 def corrupt(images: Tensor, name: str, severity: int, generator: torch.Generator) -> Tensor:
     """Images (rows, 784) in [0, 1], corrupted; the same generator gives the same corruption.
 
-    Raises `UserError` as `amount` does, and for images of another size or range.
+    Raises `UserError` as `amount` does, and for images of another kind, size or range.
     """
     own_unit = amount(name, severity)
     check_images(images)
-    return CORRUPTIONS[name](images, own_unit, generator) if severity else images
+    changes = severity and len(images)
+    return CORRUPTIONS[name](images, own_unit, generator) if changes else images
 
 
 def check_images(images: Tensor) -> None:
-    """Raise `UserError` where images are not (rows, 784), or not all pixels are in [0, 1]."""
+    """Raise `UserError` where images are not floating point, (rows, 784) and within [0, 1]."""
+    if images.dtype not in (torch.float32, torch.float64):
+        raise UserError(f"images of {images.dtype}: give float32 or float64, scaled to [0, 1]")
     if images.shape[1:] != (SIDE * SIDE,):
         raise UserError(f"images of shape {tuple(images.shape)}: give (rows, {SIDE * SIDE})")
     if not bool(((images >= 0) & (images <= 1)).all()):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -45,8 +45,19 @@ def task_style(task: str) -> tuple[str, str]:
 
 
 def use_style() -> None:
-    """Apply the paper's style to every figure that follows."""
-    plt.style.use(STYLE)
+    """Apply the paper's style, and nothing of a user's, to every figure that follows."""
+    style.use(["default", STYLE])
+
+
+class Picture(Figure):
+    """A figure that a notebook shows as PNG when a cell returns it.
+
+    It is none of pyplot's: no backend is loaded, so it is no matter which one MPLBACKEND names,
+    and nothing else keeps it or shows it once more.
+    """
+
+    def _repr_png_(self) -> bytes:
+        return png(self, dpi="figure", bbox_inches="tight")
 
 
 def width_colours(widths: list[int]) -> dict[int, tuple[float, ...]]:
@@ -59,10 +70,8 @@ def grid(
     rows: int, columns: int, width: float, height: float, **options: Any
 ) -> tuple[Figure, list]:
     """A figure of `width` by `height` inches and its axes, always as a list of rows."""
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options
-    )
-    return figure, axes.tolist()
+    figure = Picture(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).tolist()
 
 
 def width_axis(axes: Axes, widths: list[int]) -> None:
@@ -80,9 +89,9 @@ def width_axis(axes: Axes, widths: list[int]) -> None:
     axes.set_xlabel("width (hidden units)")
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, **options: Any) -> bytes:
     """A figure as PNG; the same figure gives the same bytes."""
-    figure.savefig(file := BytesIO(), format="png", metadata={"Software": None})
+    figure.savefig(file := BytesIO(), format="png", metadata={"Software": None}, **options)
     return file.getvalue()
 
 

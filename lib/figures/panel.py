@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
 from torch import Tensor
 
+from lib.figures import Picture
 from lib.figures.subject import show_image
 
 
@@ -14,13 +14,13 @@ def draw(
     answers: Mapping[str, Sequence[str]],
     conditions: Sequence[str],
     digits: tuple[int, int],
-) -> Figure:
+) -> Picture:
     """A row for each condition: the image, and each network's map with its answer below.
 
     images: (conditions, 784); maps, answers: by network, (conditions, 784) and one a condition.
     Each map has its own scale, darker for more; one with a sign is grey where it is 0.
     """
-    figure = Figure(figsize=(4.8, 4.2))  # not pyplot's: nothing else is to show or to close it
+    figure = Picture(figsize=(4.8, 4.2))
     axes = figure.subplots(len(images), 1 + len(maps), squeeze=False)
     signed = any(bool((values < 0).any()) for values in maps.values())
     for place, (row, condition) in enumerate(zip(axes, conditions, strict=True)):

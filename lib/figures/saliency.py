@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures import DOUBLE, PROTOCOLS, READINGS, SINGLE, grid, width_axis
+from lib.figures import DOUBLE, PROTOCOLS, READINGS, SINGLE, Picture, grid, width_axis
 from lib.figures.pruning import CONTROLS
 from lib.figures.subject import show_image
 from lib.measures import PIXELS
@@ -34,7 +33,7 @@ def maps(table: pd.DataFrame, signed: bool = False) -> Figure:
     """
     digits, each = sorted(table.digit.unique()), table.groupby(["digit", "right"]).row.nunique()
     count = int(each.max())
-    figure = plt.figure(figsize=(SINGLE, 0.5 * len(digits) * count + 0.35), layout="constrained")
+    figure = Picture(figsize=(SINGLE, 0.5 * len(digits) * count + 0.35), layout="constrained")
     for block, (kind, title) in zip(
         figure.subfigures(1, 2, squeeze=False)[0], BLOCKS.items(), strict=True
     ):

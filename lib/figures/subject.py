@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from lib.datasets import SIDE
 from lib.difficulty import HARDER_IF_LARGER
-from lib.figures import DOUBLE, SINGLE, grid, task_style
+from lib.figures import DOUBLE, SINGLE, Picture, grid, task_style
 from lib.tasks import digits
 
 
@@ -97,9 +96,8 @@ def difficulty_by_pair(table: pd.DataFrame, outlined: Sequence[str]) -> Figure:
     table: columns task, measure, value, rank (1 is the easiest). `outlined` tasks have a frame.
     """
     measures = list(dict.fromkeys(table.measure))
-    figure, axes = plt.subplot_mosaic(
-        [[0, 0, 1, 2, 3], [0, 0, 4, 5, 6]], figsize=(DOUBLE, 2.75), layout="constrained"
-    )
+    figure = Picture(figsize=(DOUBLE, 2.75), layout="constrained")
+    axes = figure.subplot_mosaic([[0, 0, 1, 2, 3], [0, 0, 4, 5, 6]])
     for place, measure in enumerate(measures):
         cells = table[table.measure == measure].set_index("task")
         image = triangle(axes[place], cells["rank"], outlined)

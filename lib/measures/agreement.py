@@ -9,12 +9,13 @@ from torch import Tensor
 
 from lib import pruning, saliency, seeds, study
 from lib.corruptions import AMOUNTS, amount, corrupt
-from lib.measures.base import BOTH_READINGS, frame, masks_at, start
+from lib.measures.base import BOTH_READINGS, frame, masks_at, of_next_seed, start
 from lib.measures.maps import first
 from lib.measures.permuted import permuted
 from lib.measures.versions import pruned_networks
 from lib.population import Population
 from lib.pruning import Criterion
+from lib.scores import right
 from lib.statistics import summary
 from lib.study import Run, Shard
 
@@ -35,12 +36,13 @@ def agreement(
     protocol ("seeds"), the ceiling, where it names another. With `again`, the seeds by protocol of
     networks that are trained again (pruned ones for `steps` of each protocol), the
     comparisons of `controls` and `fixed` too. The mean over those of the first `rows` scored rows
-    that the dense network classifies rightly with a map that is not flat; n is their number, and
-    flat the share of them at which the other map is: no unit that fires is left.
+    that the dense network classifies rightly with a map that is not flat, none where the other
+    network is not finite; n is their number, and flat the share of them at which the other map is:
+    no unit that fires is left.
     """
     networks, lit = run.networks, run.shard.split.lit
     images, labels = first(run, rows)
-    right = (networks.logits(images) >= 0) == labels.bool()
+    is_right = right(networks.logits(images), labels)
     others: list[Other] = list(compared(run, sparsities, seeds))
     if again is not None:
         others += controls(run)
@@ -51,11 +53,13 @@ def agreement(
     for method in methods:
         signed = saliency.maps(networks, images, method, signed=True)
         dense = Described(method, signed, lit)
-        counted = right & ~dense.flat
+        counted = is_right & ~dense.flat
         for facts, other in others:
+            there = counted
             if isinstance(other, Population):
+                there = counted & other.finite[:, None]
                 other = saliency.maps(other, images, method, signed=True)
-            means = dense.mean_agreement(Described(method, other, lit), counted)
+            means = dense.mean_agreement(Described(method, other, lit), there)
             parts.append(frame(len(networks), method=method, **facts, **means))
     return pd.concat(parts, ignore_index=True)
 
@@ -104,10 +108,8 @@ def compared(run: Run, sparsities: Sequence[float], seeds: dict[str, list[int]])
         for sparsity, kept in zip(sparsities, masks, strict=True):
             facts = named(criterion.method, "one_shot", criterion.reading, sparsity)
             yield facts, pruning.apply(run.networks, kept)
-    shard, order = run.shard, seeds[run.shard.protocol.name]
-    following = order[(order.index(shard.seed) + 1) % len(order)]
-    if following != shard.seed:
-        yield named("seeds"), study.load_shard(replace(shard, seed=following)).networks
+    if (other := of_next_seed(run, seeds)) is not None:
+        yield named("seeds"), other
 
 
 def controls(run: Run) -> Iterator[Other]:
@@ -171,14 +173,14 @@ def corrupted_maps(
     """
     networks, lit, shard = run.networks, run.shard.split.lit, run.shard
     images, labels = first(run, rows)
-    answers = networks.logits(images) >= 0
+    logits = networks.logits(images)
     parts = []
     for method in methods:
         clean = Described(method, saliency.maps(networks, images, method, signed=True), lit)
-        counted = (answers == labels.bool()) & ~clean.flat
+        counted = right(logits, labels) & ~clean.flat
         for facts, changed in altered(shard, images, corruptions):
             maps = saliency.maps(networks, changed, method, signed=True)
-            same = ((networks.logits(changed) >= 0) == answers) & counted
+            same = right(networks.logits(changed), labels) & counted
             means = clean.mean_agreement(Described(method, maps, lit), counted)
             facts["same_answer"] = same.sum(1) / counted.sum(1)
             parts.append(frame(len(networks), method=method, **facts, **means))

@@ -1,7 +1,7 @@
 """What every table of a run is made of."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from lib.neurons import count_by_network, dead
 from lib.population import Population
 from lib.pruning import Criterion
 from lib.scores import scores
-from lib.study import Run
+from lib.study import Run, load_shard
 from lib.tasks import Rows
 
 
@@ -56,6 +56,18 @@ def draws(run: Run, *what: object) -> list[torch.Generator]:
     shard = run.shard
     name = (shard.dataset, shard.task, shard.protocol.name, *what, shard.seed)
     return [seeds.generator(*name, width) for width in shard.widths]
+
+
+def of_next_seed(run: Run, seeds: dict[str, list[int]]) -> Population | None:
+    """The networks of the next seed that `seeds` names for the protocol; None if it names no other.
+
+    With one seed alone a network would be set beside itself, and be wholly like it.
+    """
+    shard, order = run.shard, seeds[run.shard.protocol.name]
+    following = order[(order.index(shard.seed) + 1) % len(order)]
+    if following == shard.seed:
+        return None
+    return load_shard(replace(shard, seed=following)).networks
 
 
 def start(run: Run) -> Population:

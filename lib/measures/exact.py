@@ -1,6 +1,7 @@
 """Tables of notebook 04 that no sample of perturbations stands behind: robustness, exactly."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -29,29 +30,25 @@ def exact_accuracy(
     Columns regime ("none" for the dense networks, which stand once, at sparsity 0), sparsity,
     epsilon, n, and shares of the n rows: certified (by the bounds alone), attacked (that withstand
     the attacks), exact (shown to withstand everything), undecided; and constant_low, constant_high,
-    the bracket of the network's Lipschitz constant in L2.
+    the bracket of the network's Lipschitz constant in L2. All are NaN where it is not finite.
     """
     some, parts = first(run, rows), []
     for regime, sparsity, networks in each_version(run, regimes, sparsities):
-        draw = generator(run, "attack", regime, sparsity)
+        draw, finite = generator(run, "attack", regime, sparsity), networks.finite
+        networks = in_numbers(networks)
         found = adversary.outcomes(networks, some, epsilons, draw)
         low, high = adversary.constants(networks, generator(run, "constant", regime, sparsity))
         for place, epsilon in enumerate(epsilons):
-            parts.append(
-                frame(
-                    len(networks),
-                    regime=regime,
-                    sparsity=sparsity,
-                    epsilon=epsilon,
-                    n=len(some),
-                    certified=share(found.certified[:, place]),
-                    attacked=share(found.attacked[:, place]),
-                    exact=share(found.robust[:, place]),
-                    undecided=share(found.undecided[:, place]),
-                    constant_low=low,
-                    constant_high=high,
-                )
-            )
+            facts = {"regime": regime, "sparsity": sparsity, "epsilon": epsilon, "n": len(some)}
+            values = {
+                "certified": share(found.certified[:, place]),
+                "attacked": share(found.attacked[:, place]),
+                "exact": share(found.robust[:, place]),
+                "undecided": share(found.undecided[:, place]),
+                "constant_low": low,
+                "constant_high": high,
+            }
+            parts.append(frame(len(finite), **facts).join(known(values, finite)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -60,9 +57,10 @@ def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
 
     Columns row, norm, low and high (the bracket; from 0 to infinity where nothing is known), and
     exact: in L-infinity, for the first `solved` rows, by the mixed-integer programme, NaN where it
-    had too many nodes. Rows that a network gets wrong as they are have 0 in all three.
+    had too many nodes. Rows that a network gets wrong as they are have 0 in all three. All three are
+    NaN where a network is not finite.
     """
-    some, networks, parts = first(run, rows), run.networks, []
+    some, networks, parts = first(run, rows), in_numbers(run.networks), []
     for norm in adversary.REGIONS:
         low, high = adversary.brackets(networks, some, norm, NODES)
         for row in range(len(some)):
@@ -76,8 +74,31 @@ def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
                     ]
                 )
             bracket = {"low": low[:, row].clamp_min(0), "high": high[:, row], "exact": exact}
-            parts.append(frame(len(networks), row=row, norm=norm, **bracket))
+            facts = {"row": row, "norm": norm}
+            parts.append(frame(len(networks), **facts).join(known(bracket, run.networks.finite)))
     return pd.concat(parts, ignore_index=True)
+
+
+def in_numbers(networks: Population) -> Population:
+    """The same networks, with one of zeros where one is not finite: a search would go on for ever.
+
+    What is found of it says nothing.
+    """
+    if networks.lost is None:
+        return networks
+    units, keep = ~networks.lost, networks.finite
+    return replace(
+        networks,
+        weight1=networks.weight1.where(units, 0),
+        bias1=networks.bias1.where(units, 0),
+        weight2=networks.weight2.where(units, 0),
+        bias2=networks.bias2.where(keep, 0),
+    )
+
+
+def known(columns: Mapping[str, object], finite: torch.Tensor) -> pd.DataFrame:
+    """A table of measurements, a row a network, NaN where that is not finite."""
+    return pd.DataFrame(columns).where(finite.numpy()[:, None])
 
 
 def least(network: Population, row: Rows, high: float) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from lib import saliency, tasks
 from lib.errors import UserError
 from lib.measures.base import PIXELS, draws, frame, start, versions
+from lib.scores import right
 from lib.study import Run
 
 
@@ -25,9 +26,9 @@ def saliency_maps(run: Run, method: str, sparsity: float, samples: int) -> pd.Da
     """
     rows, digits, parts = run.shard.scored, tasks.digits(run.shard.task), []
     pruned_versions = versions(run.networks, sparsity)
-    right = (run.networks.logits(rows.images) >= 0) == rows.labels.bool()
-    for network, label, kind in itertools.product(range(len(right)), (0, 1), (True, False)):
-        of_kind = (rows.labels == label) & (right[network] == kind)
+    is_right = right(run.networks.logits(rows.images), rows.labels)
+    for network, label, kind in itertools.product(range(len(is_right)), (0, 1), (True, False)):
+        of_kind = (rows.labels == label) & (is_right[network] == kind)
         chosen = of_kind.nonzero().flatten()[:samples]
         images = rows.images[chosen]
         facts = {"network": network, "digit": digits[label], "right": kind, "row": chosen.numpy()}
@@ -85,24 +86,32 @@ def attention(run: Run, methods: Sequence[str]) -> pd.DataFrame:
     All scored rows that a network classifies wrongly, each beside the rightly classified row of the
     nearest confidence, the absolute logit (`saliency.matched`). Columns method, outcome ("right",
     "wrong"), share (of the map's mass on the tenth of all pixels at which the mean digits of the
-    training rows differ most), confidence, both means over rows, and n, the number of rows. Share
-    and confidence are NaN where a network has no wrong row, share also where all its maps are flat.
+    training rows differ most), confidence, both means over the rows whose map is not flat, and n,
+    the number of those. Share and confidence are NaN where there is none, as where no row is wrong.
     """
     scored, parts = run.shard.scored, []
     pixels = saliency.discriminating(run.shard.split.train)
     logits = run.networks.logits(scored.images)
-    right = (logits >= 0) == scored.labels.bool()
+    is_right = right(logits, scored.labels)
     for network, confidence in enumerate(logits.abs()):
         one = run.networks.select([network])
-        wrong = (~right[network]).nonzero().flatten()
-        alike = saliency.matched(confidence, wrong, right[network].nonzero().flatten())
+        wrong = (~is_right[network]).nonzero().flatten()
+        alike = saliency.matched(confidence, wrong, is_right[network].nonzero().flatten())
         for outcome, chosen in {"right": alike, "wrong": wrong}.items():
-            facts = {"network": network, "outcome": outcome, "n": len(chosen)}
-            facts["confidence"] = float(confidence[chosen].mean())
+            facts = {"network": network, "outcome": outcome}
             for method in methods:
                 maps = saliency.maps(one, scored.images[chosen], method)
-                shares = saliency.mass(maps, pixels)
-                parts.append({**facts, "method": method, "share": float(shares.nanmean())})
+                [shares] = saliency.mass(maps, pixels)
+                counted = shares.isfinite()
+                parts.append(
+                    {
+                        **facts,
+                        "method": method,
+                        "share": float(shares[counted].mean()),
+                        "confidence": float(confidence[chosen][counted].mean()),
+                        "n": int(counted.sum()),
+                    }
+                )
     columns = ["network", "method", "outcome", "share", "confidence", "n"]
     return pd.DataFrame(parts, columns=columns)
 
@@ -118,7 +127,7 @@ def faithfulness(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     """
     networks, (images, labels) = run.networks, first(run, rows)
     logits = networks.logits(images)
-    right = (logits >= 0) == labels.bool()
+    is_right = right(logits, labels)
     sign = torch.where(logits >= 0, 1.0, -1.0)[..., None]
     shuffles = [torch.rand(images.shape, generator=draw) for draw in draws(run, "faithfulness")]
     orders = {("random", False): torch.stack(shuffles)}
@@ -128,8 +137,8 @@ def faithfulness(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     parts = []
     for (method, signed), order_ in orders.items():
         curves = saliency.deletion_and_insertion(networks, images, order_)
-        means = torch.where(right, curves, torch.nan).nanmean(-1)
+        means = torch.where(is_right, curves, torch.nan).nanmean(-1)
         deletion, insertion = torch.trapezoid(means / means[0, 0], dim=1) / (means.shape[1] - 1)
-        values = {"deletion": deletion, "insertion": insertion, "n": right.sum(1)}
+        values = {"deletion": deletion, "insertion": insertion, "n": is_right.sum(1)}
         parts.append(frame(len(networks), method=method, signed=signed, **values))
     return pd.concat(parts, ignore_index=True)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +9,20 @@ import torch
 from torch import Tensor
 
 from lib import pruning, tasks
-from lib.measures.base import BOTH_READINGS, evaluated, facts, frame, left, masks_at, versions
+from lib.measures.base import (
+    BOTH_READINGS,
+    evaluated,
+    facts,
+    frame,
+    left,
+    masks_at,
+    of_next_seed,
+    versions,
+)
 from lib.neurons import count_by_network, embed, probe, silhouette, similarity
 from lib.population import Population
 from lib.pruning import Criterion
-from lib.study import IDENTITY, Run, load_shard
+from lib.study import IDENTITY, Run
 from lib.tasks import Rows
 
 
@@ -158,18 +166,18 @@ def geometry(run: Run, sparsity: float, rows: int, seeds: dict[str, list[int]]) 
     """What the hidden layer keeps, on the first `rows` scored rows, and of two seeds beside it.
 
     Columns comparison ("pruned", with the dense network; "seeds", dense with that of the protocol's
-    next seed), reading, sparsity, cka (linear), and of both sides silhouette and probe (accuracy of
-    a linear probe that is fitted on as many training rows), "_dense" for the dense one.
+    next seed, where there is another), reading, sparsity, cka (linear), and of both sides
+    silhouette and probe (accuracy of a linear probe that is fitted on as many training rows),
+    "_dense" for the dense one.
     """
     scored, networks = run.shard.scored.take(torch.arange(rows)), run.networks
     fit = run.shard.split.train.take(torch.arange(rows))
-    of_protocol = seeds[run.shard.protocol.name]
-    after = of_protocol[(of_protocol.index(run.shard.seed) + 1) % len(of_protocol)]
-    other = load_shard(replace(run.shard, seed=after)).networks
     dense = {f"{name}_dense": each for name, each in apart(networks, fit, scored).items()}
     sides = {("pruned", c.reading): pruning.prune(networks, sparsity, c) for c in BOTH_READINGS}
+    if (other := of_next_seed(run, seeds)) is not None:
+        sides["seeds", ""] = other
     parts = []
-    for (comparison, reading), side in (sides | {("seeds", ""): other}).items():
+    for (comparison, reading), side in sides.items():
         values = {"cka": similarity(networks, side, scored.images), **apart(side, fit, scored)}
         at = sparsity if comparison == "pruned" else 0.0
         facts = {"comparison": comparison, "reading": reading, "sparsity": at}

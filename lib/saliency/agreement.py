@@ -4,6 +4,7 @@ Only pixels that are ever lit count: a border that all images share would raise 
 """
 
 from collections.abc import Callable
+from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,8 +63,9 @@ def normed(values: Tensor) -> Tensor:
 
 
 def inner(one: Tensor, other: Tensor) -> Tensor:
-    """The sum of products along the last axis: a correlation, of what is `normed`."""
-    return (one * other).sum(-1)
+    """The sum of products along the last axis: a correlation, of what is `normed`; NaN of none."""
+    products = one * other
+    return products.sum(-1) if products.shape[-1] else products.new_full(products.shape[:-1], nan)
 
 
 class Windows(NamedTuple):
@@ -104,8 +106,12 @@ def similarity(one: Windows, other: Windows) -> Tensor:
 
 
 def top_tenth(maps: Tensor, lit: Tensor) -> Tensor:
-    """1 for the highest tenth of lit pixels, 0 for others, a fraction for ties at the edge."""
-    return top_share(maps[..., lit], int(lit.sum()) // 10)
+    """1 for the highest tenth of lit pixels, 0 for others, a fraction for ties at the edge.
+
+    A tenth is rounded down, and is one pixel where there are fewer than ten.
+    """
+    count = int(lit.sum())
+    return top_share(maps[..., lit], min(count, max(1, count // 10)))
 
 
 def in_common(one: Tensor, other: Tensor) -> Tensor:
@@ -118,6 +124,8 @@ def top_share(values: Tensor, count: int) -> Tensor:
 
     The fractions are equal, and all sum to `count`.
     """
+    if not count:
+        return torch.zeros_like(values)
     edge = values.topk(count, dim=-1).values[..., -1:]
     above, tied = (values > edge).float(), (values == edge).float()
     return above + tied * ((count - above.sum(-1, keepdim=True)) / tied.sum(-1, keepdim=True))
@@ -144,7 +152,7 @@ def oriented(images: Tensor) -> Tensor:
     down[..., 1:-1, :] = images[..., 2:, :] - images[..., :-2, :]
     across[..., 1:-1] = images[..., 2:] - images[..., :-2]
     angle = torch.rad2deg(torch.atan2(down, across)) % 180
-    bins = (angle * (ORIENTATIONS / 180)).long().clamp_max_(ORIENTATIONS - 1)
+    bins = (angle * (ORIENTATIONS / 180)).long().clamp_(0, ORIENTATIONS - 1)
     strength = torch.hypot(down, across)
     side = SIDE // CELL
     cell = torch.arange(SIDE) // CELL
@@ -189,9 +197,9 @@ AGREEMENT = {
 
 
 def flat(maps: Tensor, lit: Tensor) -> Tensor:
-    """Whether a map is the same at all lit pixels, bool (networks, rows)."""
+    """Whether a map is the same at all lit pixels, bool (networks, rows); so it is at none."""
     inside = maps[..., lit]
-    return inside.amin(-1) == inside.amax(-1)
+    return (inside == inside[..., :1]).all(-1)
 
 
 def scaled(maps: Tensor) -> Tensor:

@@ -140,11 +140,13 @@ METHODS = {method: unsigned_maps(method) for method in SIGNED}
 def maps(networks: Population, images: Tensor, method: str, signed: bool = False) -> Tensor:
     """Maps of a kind, (networks, rows, 784), of images (rows, 784).
 
-    Raises `UserError` for an unknown kind, or for images of another size than the networks take.
+    NaN where a network is not finite. Raises `UserError` for an unknown kind, or for images of
+    another size than the networks take.
     """
     if method not in SIGNED:
         raise unknown("kind of map", method, SIGNED)
-    return (SIGNED if signed else METHODS)[method](networks, images)
+    found = (SIGNED if signed else METHODS)[method](networks, images)
+    return found.masked_fill_(~networks.finite[:, None, None], torch.nan)
 
 
 def over_units(networks: Population, active: Tensor) -> Tensor:
