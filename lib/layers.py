@@ -120,11 +120,10 @@ class Layers:
         of it reaches other networks, which it would as 0 x NaN in the product with the readout.
         """
         lost = ~finite(self.weight1, self.weight2, self.bias2, self.owner)
-        if lost.is_cuda or lost.any():  # a CUDA graph takes no such turn
-            units = lost[self.owner]
-            self.weight1.masked_fill_(units[:, None], 0)
-            self.weight2.masked_fill_(units, 0)
-            self.bias2.masked_fill_(lost, torch.nan)
+        units = lost[self.owner]
+        self.weight1.masked_fill_(units[:, None], 0)
+        self.weight2.masked_fill_(units, 0)
+        self.bias2.masked_fill_(lost, torch.nan)
 
     def mirror(self, gradient1: Tensor, gradient2: Tensor) -> None:
         """Give mirrored units the gradients of the linear function that they are together.

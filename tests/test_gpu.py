@@ -113,8 +113,9 @@ def test_a_gpu_trains_the_networks_of_the_processor(name, cache):
     )
     begins = [c["loss_train"][:2] for c in curves.values()]
     torch.testing.assert_close(*begins, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(*losses, atol=2e-3, rtol=0)
-    torch.testing.assert_close(*scores, atol=5e-3, rtol=0)
+    apart = 0.01 if shard.protocol.batch else 1e-5  # 2,000 steps of Adam carry rounding far
+    torch.testing.assert_close(*losses, atol=apart, rtol=0)
+    torch.testing.assert_close(*scores, atol=apart, rtol=0)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=on_gpu) for name in WIDTHS])
