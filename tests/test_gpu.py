@@ -14,6 +14,7 @@ from lib.backends import Machine
 from lib.errors import UserError
 from lib.layers import Layers, optimiser_of
 from lib.population import Population
+from lib.scores import f1, logistic_loss
 from lib.study import Shard
 from lib.tasks import Split
 
@@ -105,10 +106,8 @@ def test_a_gpu_trains_the_networks_of_the_processor(name, cache):
         [shard] = study.train([shard_of(name)], Machine(device=device))
         runs[device] = study.load_shard(shard)
     rows, curves = shard.scored, {device: run.curves for device, run in runs.items()}
-    losses = [
-        training.logistic_loss(r.networks.logits(rows.images), rows.labels) for r in runs.values()
-    ]
-    scores = [training.f1(r.networks.logits(rows.images), rows.labels) for r in runs.values()]
+    losses = [logistic_loss(r.networks.logits(rows.images), rows.labels) for r in runs.values()]
+    scores = [f1(r.networks.logits(rows.images), rows.labels) for r in runs.values()]
     print(
         name, "loss", (losses[0] - losses[1]).abs().max(), "F1", (scores[0] - scores[1]).abs().max()
     )
@@ -133,6 +132,6 @@ def test_a_gpu_trains_on_masks_as_the_processor_does_and_keeps_what_is_out_at_0(
         assert not ends[-1].weight1[~kept.layer1].any()
         assert not ends[-1].weight2[~kept.layer2].any()
     rows = shard.scored
-    losses = [training.logistic_loss(end.logits(rows.images), rows.labels) for end in ends]
+    losses = [logistic_loss(end.logits(rows.images), rows.labels) for end in ends]
     print(name, "masked loss", (losses[0] - losses[1]).abs().max())
     torch.testing.assert_close(*losses, atol=2e-3, rtol=0)
