@@ -1,14 +1,19 @@
-"""The scores and the loss are those of scikit-learn, whatever the logits and the labels."""
+"""The scores and the loss are those of scikit-learn, and a table with one score has all four."""
 
+import re
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
+from lib import measures, pruning, study
 from lib.scores import SCORES, auc, f1, logistic_loss, scores
 
 LOGITS = st.one_of(st.floats(-30, 30, width=16), st.integers(-3, 3).map(float))
@@ -96,3 +101,48 @@ def test_a_class_taken_for_the_other_gives_the_scores_that_know_no_class_again(r
     one, other = scores(logits, labels), scores(-logits, 1 - labels)
     for name in ("f1_macro", "accuracy", "auc"):
         torch.testing.assert_close(one[name], other[name], equal_nan=True)
+
+
+SCORE = re.compile(r"(f1_macro|f1|accuracy|auc)(?!_(?:difference|change|mean|std)$)(|_\w+)")
+"""A column with a score of networks, and its suffix; not what is computed of several scores."""
+
+
+def lacking(columns: Iterable[str]) -> set[str]:
+    """The scores that a table should have beside those that it has, with the same suffix."""
+    met = (SCORE.fullmatch(column) for column in columns)
+    suffixes = {found[2] for found in met if found}
+    return {f"{score}{suffix}" for score in SCORES for suffix in suffixes} - set(columns)
+
+
+def results(folder: Path) -> dict[str, list[str]]:
+    """The columns of every table of results under a folder, by its path: a CSV without a figure."""
+    paths = [path for path in folder.rglob("*.csv") if not path.with_suffix(".pdf").is_file()]
+    return {str(path.relative_to(folder)): list(pd.read_csv(path, nrows=0)) for path in paths}
+
+
+def test_a_table_without_one_of_the_scores_is_noticed():
+    assert lacking(["width", "f1_test", "auc_test", "f1_macro_test"]) == {"accuracy_test"}
+    assert lacking(["f1", "f1_macro", "accuracy", "auc", "f1_change", "mean"]) == set()
+
+
+def test_whatever_scores_networks_gives_all_four(digits):
+    [shard] = study.shards("MNIST", ["4-9"], {"described": [0]}, [2, 4], limit=100)
+    study.train([shard])
+    run, cut = study.load_shard(shard), {"criterion": pruning.STUDIED, "sparsities": [0.5]}
+    for found in (
+        measures.capacity(run),
+        measures.corrupted(run, ["stripe"]),
+        measures.occluded(run, 3),
+        measures.pruned(run, [0.5], [pruning.STUDIED]),
+        measures.fine_tuned(run, **cut, steps={"described": 2}),
+        measures.rewound(run, **cut),
+    ):
+        assert {column.partition("_")[0] for column in found} >= {"f1", "accuracy", "auc"}
+        assert lacking(found) == set()
+
+
+@pytest.mark.slow
+def test_every_table_of_a_run_that_has_a_score_has_all_four(executed):
+    found = results(executed / "build" / "tiny" / "figures")
+    assert {"02_capacity/networks.csv", "02_capacity/budgets.csv"} <= found.keys()
+    assert {name: lacking(columns) for name, columns in found.items() if lacking(columns)} == {}
