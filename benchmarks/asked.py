@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     given = {"described": list(order)}
     shards = study.shards(
         "MNIST", PUBLISHED_ORDER, given, widths, 1000 if quick else None,
-        **({"epochs": 2} if quick else {}),
+        **({"steps": 2} if quick else {}),
     )  # fmt: skip
     machine = Machine(2, "cpu", None)
     study.train(shards, machine)

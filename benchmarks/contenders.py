@@ -5,6 +5,7 @@ have the rows in memory as they like them best; mini-batches come in the same or
 library lets one choose it. What is timed is the training alone.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -47,10 +48,20 @@ def row_order(shard: Shard) -> torch.Generator:
     return seeds.generator(shard.dataset, shard.task, "order", shard.seed)
 
 
+def batches_of_an_epoch(shard: Shard) -> int:
+    """How many steps meet every row once."""
+    return math.ceil(len(shard.split.train) / (shard.protocol.batch or len(shard.split.train)))
+
+
+def epochs(shard: Shard) -> int:
+    """How often the steps of a shard, which are whole epochs, meet every row."""
+    return shard.protocol.steps // batches_of_an_epoch(shard)
+
+
 def batches(shard: Shard) -> Iterator[tuple[Tensor, Tensor]]:
     """The images and labels of each step that the protocol takes, in its order."""
     rows, order = shard.split.train, row_order(shard)
-    for _ in range(shard.protocol.epochs):
+    for _ in range(epochs(shard)):
         if shard.protocol.batch is None:
             yield rows.images, rows.labels
         else:
@@ -145,7 +156,7 @@ def all_products(products: Products, shard: Shard) -> None:
     parts = blocks(inputs) if shard.protocol.batch is None else inputs.split(shard.protocol.batch)
     weight = torch.full((units, inputs.shape[1]), 0.01)
     residual = torch.full((units, len(parts[0])), 0.01)
-    for _ in range(shard.protocol.epochs):
+    for _ in range(epochs(shard)):
         for part in parts:
             products(weight, residual[:, : len(part)], part)
 
@@ -164,12 +175,15 @@ def logits_of(shard: Shard) -> list[Tensor]:
 
 
 def all_scores(shard: Shard) -> None:
-    """The learning curves alone: the scores of every epoch, on logits that are there already."""
-    for _ in range(shard.protocol.epochs):
+    """The learning curves alone: the scores of every point, on logits that are there already.
+
+    In mini-batches a point is of the rows met since the last one: about all training rows.
+    """
+    for _ in training.points(shard.protocol):
         for logits, rows in zip(
             logits_of(shard), (shard.split.train, shard.split.held_out), strict=False
         ):
-            training.score(logits, rows.labels, "part")
+            training.point(logits, rows.labels, "part")
 
 
 # What a user would pick instead.
@@ -221,7 +235,7 @@ def numpy_network(
         for name in ("weight1", "bias1", "weight2", "bias2")
     )
     rate, history = protocol.learning_rate, []
-    for _ in range(protocol.epochs):
+    for _ in range(protocol.steps):
         hidden = np.maximum(images @ weight1 + bias1, 0)
         chances = 1 / (1 + np.exp(-(hidden @ weight2 + bias2)))
         history.append(scores(chances, labels))
@@ -257,7 +271,7 @@ def scikit_network(shard: Shard, network: int) -> Population:
         shuffle=protocol.batch is not None,
         max_iter=1,
         tol=0.0,
-        n_iter_no_change=protocol.epochs + 1,
+        n_iter_no_change=protocol.steps + 1,
         warm_start=True,
         random_state=shard.seed,
     )
@@ -266,7 +280,7 @@ def scikit_network(shard: Shard, network: int) -> Population:
         model.fit(images[ends], labels[ends])
         model.coefs_ = [start.weight1.numpy().copy(), start.weight2[:, None].numpy().copy()]
         model.intercepts_ = [start.bias1.numpy().copy(), start.bias2.numpy().copy()]
-        model.set_params(max_iter=protocol.epochs).fit(images, labels)
+        model.set_params(max_iter=epochs(shard)).fit(images, labels)
     (weight1, weight2), (bias1, bias2) = model.coefs_, model.intercepts_
     return one(weight1, bias1, weight2[:, 0], bias2)
 

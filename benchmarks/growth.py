@@ -44,7 +44,7 @@ class Point:
 
     def shard(self, seed: int) -> Shard:
         """One shard; seeds count up."""
-        protocol = changed("described", epochs=self.steps)
+        protocol = changed("described", steps=self.steps)
         return Shard("MNIST", "4-9", protocol, tuple(self.widths), seed, self.limit)
 
 

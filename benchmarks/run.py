@@ -11,7 +11,7 @@ import gc
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,15 @@ import pandas as pd
 import torch
 
 from benchmarks import agreement, growth, pictures
-from benchmarks.contenders import CONTENDERS, Contender, Place, begin, moved, train_at
+from benchmarks.contenders import (
+    CONTENDERS,
+    Contender,
+    Place,
+    batches_of_an_epoch,
+    begin,
+    moved,
+    train_at,
+)
 from lib import ROOT, figures, store
 from lib.population import Population
 from lib.protocols import PUBLISHED_SEEDS, PUBLISHED_WIDTHS, REPLAY_ORDER
@@ -43,12 +51,19 @@ class Setting:
 def settings(quick: bool) -> list[Setting]:
     """Full-batch and mini-batch training on 4-9; `quick` takes few networks, rows and steps."""
     widths, limit = ((2, 8, 64), 1000) if quick else (PUBLISHED_WIDTHS, None)
-    full = changed("published", **({"epochs": 4} if quick else {}))
-    mini = changed("converged", epochs=2 if quick else 5, patience=None)
+    full = changed("published", **({"steps": 4} if quick else {}))
+    mini = changed("converged", schedule="constant", learning_rate=0.001)
+    whole = Shard("MNIST", "4-9", mini, widths, 0, limit)
     return [
         Setting("full-batch", [Shard("MNIST", "4-9", full, widths, 0, limit)]),
-        Setting("mini-batch", [Shard("MNIST", "4-9", mini, widths, 0, limit)]),
+        Setting("mini-batch", [for_epochs(whole, 2 if quick else 5)]),
     ]
+
+
+def for_epochs(shard: Shard, epochs: int) -> Shard:
+    """The shard with the steps of so many whole epochs: some contenders know nothing shorter."""
+    steps = epochs * batches_of_an_epoch(shard)
+    return replace(shard, protocol=replace(shard.protocol, steps=steps))
 
 
 def processor() -> str:
@@ -120,7 +135,7 @@ def facts(setting: Setting, contender: Contender) -> dict[str, object]:
         "contender": contender.name,
         "networks": len(shard.widths) * contender.copies,
         "rows": len(shard.split.train),
-        "epochs": shard.protocol.epochs,
+        "steps": shard.protocol.steps,
         "note": "",
     }
 
@@ -198,7 +213,7 @@ def gpu(out: Path, turns: int, quick: bool) -> None:
 def published_grid(quick: bool) -> list[Shard]:
     """All 165 networks of the published study, 15 shards of 100 steps."""
     wanted = {"published": list(PUBLISHED_SEEDS)}
-    fewer = {"limit": 1000, "epochs": 4} if quick else {}
+    fewer = {"limit": 1000, "steps": 4} if quick else {}
     return shards("MNIST", REPLAY_ORDER, wanted, PUBLISHED_WIDTHS, **fewer)
 
 
@@ -234,7 +249,7 @@ def on_both(setting: Setting, turns: int) -> pd.DataFrame:
             "contender": name,
             "networks": networks,
             "shards": len(here),
-            "epochs": setting.shards[0].protocol.epochs,
+            "steps": setting.shards[0].protocol.steps,
             "turns": len(each),
             **spread("seconds", each),
             **spread("networks_per_second", networks / each),

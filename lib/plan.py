@@ -202,7 +202,7 @@ def at_each_budget(settings: Settings) -> list[Shard]:
     return [shard for shards in by_budget(settings).values() for shard in shards]
 
 
-def at_equal_budgets(settings: Settings) -> list[Shard]:
+def at_each_equal_budget(settings: Settings) -> list[Shard]:
     """Those of `by_equal_budget` in one list."""
     return [shard for shards in by_equal_budget(settings).values() for shard in shards]
 
@@ -294,7 +294,7 @@ TRAINED: dict[str, list[Callable[[Settings], list[Shard]]]] = {
         at_each_learning_rate,
         every_pair,
         at_each_budget,
-        at_equal_budgets,
+        at_each_equal_budget,
         at_each_ablation,
     ],
     "03_pruning": [

@@ -6,20 +6,21 @@ import torch
 
 from lib import measures, protocols, pruning, seeds, study, training
 from lib.measures import audited, base
+from lib.scores import f1
 
 WIDTHS = [3, 8]
 SPARSITIES = [0.5, 0.9]
-EPOCHS = {"described": 3, "converged": 2}
+STEPS = {"described": 3, "converged": 20}
 REGIMES = ["one_shot", "fine_tuned"]
 
 
 def shard(protocol: str = "described", seed: int = 0) -> study.Shard:
-    return study.shards("MNIST", ["4-9"], {protocol: [seed]}, WIDTHS, epochs=4)[0]
+    return study.shards("MNIST", ["4-9"], {protocol: [seed]}, WIDTHS, steps=4)[0]
 
 
 def tuned(protocol: str, method: str = "magnitude", scope: str = "layer") -> pd.DataFrame:
     criterion = pruning.Criterion(method, scope)
-    options = {"criterion": criterion, "sparsities": SPARSITIES, "epochs": EPOCHS}
+    options = {"criterion": criterion, "sparsities": SPARSITIES, "steps": STEPS}
     return study.table([shard(protocol)], measures.fine_tuned, **options)
 
 
@@ -57,7 +58,7 @@ def test_what_is_cut_at_the_start_is_trained_once_on_its_mask(digits, method):
     [kept] = base.masks_at(run, [0.9], criterion)
     order = seeds.generator("MNIST", "4-9", "order", 0)
     end, _ = training.train(begin, run.shard.split, run.shard.protocol, order, kept)
-    expected = training.f1(end.logits(rows.images), rows.labels)
+    expected = f1(end.logits(rows.images), rows.labels)
     assert found.f1.tolist() == pytest.approx(expected.tolist())
 
 

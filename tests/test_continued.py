@@ -11,7 +11,7 @@ WIDTHS = (0, 1, 2, 8)
 
 
 def trained_for(steps: int, widths: tuple[int, ...] = WIDTHS, **changes: object) -> Shard:
-    protocol = study.changed("described", epochs=steps, **changes)
+    protocol = study.changed("described", steps=steps, **changes)
     return Shard("MNIST", "4-9", protocol, widths, 0)
 
 
@@ -22,7 +22,7 @@ def steps_taken(monkeypatch) -> list[int]:
     train = study.training.train
 
     def counted(population, split, protocol, order):
-        taken.append(protocol.epochs)
+        taken.append(protocol.steps)
         return train(population, split, protocol, order)
 
     monkeypatch.setattr(study.training, "train", counted)
@@ -56,8 +56,8 @@ def test_another_training_is_not_gone_on_from(digits, steps_taken, changes):
     assert steps_taken == [4, 10]
 
 
-@pytest.mark.parametrize("changes", [{"optimiser": "adam"}, {"batch": 16}])
-def test_a_training_with_a_state_or_an_order_of_rows_begins_anew(digits, steps_taken, changes):
+@pytest.mark.parametrize("changes", [{"optimiser": "adam"}, {"batch": 16}, {"schedule": "cycle"}])
+def test_a_training_with_a_state_an_order_or_a_schedule_begins_anew(digits, steps_taken, changes):
     study.train([trained_for(4, **changes), trained_for(10, **changes)])
     assert steps_taken == [4, 10]
 

@@ -16,7 +16,7 @@ SEEDS = range(6)
 
 
 def made_up(**lead: float) -> pd.DataFrame:
-    """F1 and error of widths 0, 24 and 64 by corruption: 64 lead 24 by what is given by its name.
+    """F1 and accuracy of widths 0, 24, 64 by corruption: 64 lead 24 by what is given by its name.
 
     All have 0.9 clean and lose 0.1 a severity; logistic regression errs half as often as they do.
     """
@@ -29,7 +29,7 @@ def made_up(**lead: float) -> pd.DataFrame:
     wobble = 0.001 * ((7 * table.seed + 3 * table.width + table.severity) % 5 - 2)
     table["f1"] = 0.9 - 0.1 * table.severity + wide * (table.width == 64) * (table.severity > 0)
     table["f1"] += wobble * (table.width > 0)
-    table["error"] = (1 - table.f1) / np.where(table.width, 1, 2)
+    table["accuracy"] = 1 - (1 - table.f1) / np.where(table.width, 1, 2)
     return table.assign(dataset="MNIST", amount=table.severity)
 
 
@@ -77,7 +77,7 @@ def test_the_mean_corruption_error_is_the_mean_of_ratios_of_summed_errors():
     found = measures.beside_logistic(table)
     assert set(found.width) == {24, 64}
     one = table[(table.task == "4-9") & (table.seed == 2) & (table.severity > 0)]
-    sums = one.groupby(["width", "corruption"]).error.sum()
+    sums = (1 - one.accuracy).groupby([one.width, one.corruption]).sum()
     row = found.query("task == '4-9' and seed == 2 and width == 24").iloc[0]
     assert row.mce == pytest.approx((sums[24] / sums[0]).mean())
     assert row.reference_error == pytest.approx(sums[0].mean() / 5)
@@ -89,7 +89,7 @@ def test_the_mean_corruption_error_is_the_mean_of_ratios_of_summed_errors():
 def test_a_corruption_under_which_the_reference_never_errs_has_no_ratio_and_is_counted():
     table = made_up()
     never = (table.width == 0) & (table.corruption == "kind 3")
-    found = measures.beside_logistic(table.assign(error=table.error.where(~never, 0)))
+    found = measures.beside_logistic(table.assign(accuracy=table.accuracy.where(~never, 1)))
     assert found.left_out.eq(1).all()
     whole = measures.beside_logistic(table[table.corruption != "kind 3"])
     np.testing.assert_allclose(found.mce, whole.mce)
@@ -116,13 +116,13 @@ def run(digits) -> study.Run:
     return study.load_shard(shard)
 
 
-def test_the_error_is_the_share_of_rows_on_the_wrong_side(run):
+def test_the_accuracy_is_the_share_of_rows_on_the_right_side(run):
     found = measures.corrupted(run, ["stripe"])
     assert found.severity.tolist() == [s for s in range(6) for _ in range(3)]
     clean = found[found.severity == 0]
     logits, labels = run.networks.logits(run.shard.scored.images), run.shard.scored.labels
-    wrong = ((logits >= 0).numpy() != labels.bool().numpy()).mean(1)
-    np.testing.assert_allclose(clean.error, wrong)
+    right = ((logits >= 0).numpy() == labels.bool().numpy()).mean(1)
+    np.testing.assert_allclose(clean.accuracy, right, rtol=1e-6)
 
 
 def test_a_mean_logit_that_was_drawn_is_within_its_standard_errors_of_the_exact_one(run):

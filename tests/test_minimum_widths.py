@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib import difficulty, measures
+from lib.measures.capacity import BUDGET
 from lib.statistics import compare_models, qap
 
 VALUES = {"published": "f1_train_best", "described": "f1_test", "converged": "f1_test"}
@@ -35,22 +36,26 @@ def test_a_width_is_found_under_what_its_protocol_says_and_at_both_thresholds():
         (0.9, False),
         (0.99, True),
     }
-    under = table.groupby("protocol")[["steps", "scale", "optimiser", "rows"]].first()
-    assert under.loc["described"].tolist() == [100, 0.1, "sgd", "all"]
-    assert under.loc["converged"].tolist() == ["plateau", 1, "adam", "all"]
+    under = table.groupby("protocol")[BUDGET].first()
+    assert under.loc["described"].tolist() == ["constant", 100, 0.03, 0.1, "sgd", "all"]
+    assert under.loc["converged"].tolist() == ["cycle", 2000, 0.01, 1, "adam", "all"]
+    budgets = table.groupby("protocol").budget.unique()
+    assert budgets.to_dict() == {"described": [3], "converged": [20]}
 
 
 def test_what_a_table_says_of_its_networks_goes_before_the_protocol():
     budgets = pd.concat(
-        [scored("described", 0.95, steps=300, scale=s) for s in (0.1, 0.036)]
-        + [scored("described", 0.85, steps=1000, scale=0.1)]
+        [scored("described", 0.95, steps=300, learning_rate=0.1, scale=s) for s in (0.1, 0.036)]
+        + [scored("described", 0.85, steps=1000, learning_rate=0.03, scale=0.1)]
+        + [scored("described", 0.85, steps=1000, learning_rate=0.1, scale=0.1)]
     )
     table = found(budgets=budgets)
-    at_threshold = table[~table.relative].set_index(["steps", "scale"])
-    assert at_threshold.censored.groupby(level=[0, 1]).all().to_dict() == {
-        (300, 0.1): False,
-        (300, 0.036): False,
-        (1000, 0.1): True,
+    at_threshold = table[~table.relative].set_index(["budget", "learning_rate", "scale"])
+    assert at_threshold.censored.groupby(level=[0, 1, 2]).all().to_dict() == {
+        (30, 0.1, 0.1): False,
+        (30, 0.1, 0.036): False,
+        (30, 0.03, 0.1): True,
+        (100, 0.1, 0.1): True,
     }
     assert (table[table.relative].minimum_width == 4).all()
 

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import EXECUTED
 from test_store import content
@@ -23,7 +22,7 @@ LIKE_MNIST = ["FashionMNIST", "KMNIST"]
 @pytest.fixture(autouse=True)
 def _forget():
     """Sizes are kept by the name of a data set, which made-up digits share."""
-    kept = (costs.on_disk, costs.size, costs.flops_of_any, costs.epochs_by_width)
+    kept = (costs.on_disk, costs.size, costs.flops_of_any)
     for each in kept:
         each.cache_clear()
     yield
@@ -77,30 +76,12 @@ def test_flops_are_two_products_of_two_a_weight_a_row_a_step(digits):
     assert costs.flops(described) == 100 * (2 * 2 * rows * (lit + 1) * (2 + 8))
 
 
-def test_epochs_to_the_plateau_are_those_measured_of_each_width_and_between_them(
-    tmp_path, monkeypatch
-):
-    lengths = {("0-1", 2): (10, 30), ("0-1", 8): (8, 8), ("4-9", 2): (40, 40), ("4-9", 8): (16, 32)}
-    rows = [
-        {"task": task, "width": width, "seed": seed, "epoch": epoch}
-        for (task, width), found in lengths.items()
-        for seed, length in enumerate(found)
-        for epoch in range(length)
-    ]
-    path = tmp_path / "curves.csv"
-    pd.DataFrame(rows).to_csv(path)
-    monkeypatch.setattr(costs, "EPOCHS", path)
-
-    def epochs(task: str, protocol: str = "converged") -> list[float]:
-        [shard] = study.shards("MNIST", [task], {protocol: [7]}, [1, 2, 5, 8, 64])
-        return costs.epochs(shard).tolist()
-
-    assert epochs("0-1") == [20, 20, 14, 8, 8]
-    assert epochs("3-8") == [30, 30, 23, 16, 16]
-    assert epochs("0-1", "described") == [100] * 5
-    path.unlink()
-    costs.epochs_by_width.cache_clear()
-    assert epochs("0-1") == [200] * 5
+def test_the_steps_of_a_cycle_have_the_rows_of_a_mean_batch_whatever_their_number(digits):
+    [whole] = study.shards("MNIST", ["4-9"], {"converged": [0]}, [2, 8], batch=16)
+    rows, lit = len(whole.split.train), int(whole.split.lit.sum())
+    assert rows % 16
+    met = rows / -(-rows // 16)
+    assert costs.flops(whole) == pytest.approx(2000 * (2 * 2 * met * (lit + 1) * (2 + 8)))
 
 
 def test_a_data_set_that_is_not_on_disk_has_the_rows_of_its_file_and_is_not_fetched(
@@ -180,19 +161,34 @@ def test_the_paper_has_all_pairs_at_14_widths_and_its_own_seeds_on_the_five_pair
 def test_the_paper_has_the_budgets_and_the_rates_that_its_claims_ask_for():
     settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
     budgets = plan.by_budget(settings)
-    assert {*BUDGETS} <= budgets.keys()
-    for (steps, scale), shards in budgets.items():
+    assert {*BUDGETS} <= {(round(steps * rate, 6), s) for (steps, rate), s in budgets}
+    for ((steps, rate), scale), shards in budgets.items():
         assert {shard.task for shard in shards} == ({*FIVE} if scale == 0.1 else {"4-9"})
-        assert {shard.widths for shard in shards} == {WIDTHS if steps < 3000 else WIDTHS[:9]}
-        assert {(shard.protocol.epochs, shard.protocol.scale) for shard in shards} == {
-            (steps, scale)
+        assert {shard.widths for shard in shards} == {WIDTHS}
+        assert {shard.protocol for shard in shards} == {
+            study.changed("described", steps=steps, learning_rate=rate, scale=scale)
         }
         assert {shard.seed for shard in shards} == {0, 1, 2, 3, 4}
     rates = plan.by_learning_rate(settings)
     assert list(rates) == [*PUBLISHED_RATES, *FURTHER_RATES]
     for shards in rates.values():
-        assert {shard.protocol.name for shard in shards} == {"published", "described"}
-        assert {(shard.task, shard.widths) for shard in shards} == {("4-9", PUBLISHED_WIDTHS)}
+        assert {(shard.task, shard.protocol.name, shard.widths) for shard in shards} == {
+            ("4-9", "published", PUBLISHED_WIDTHS),
+            ("4-9", "described", (0, *PUBLISHED_WIDTHS)),
+        }
+
+
+@pytest.mark.parametrize("profile", ["smoke", "paper", "extended"])
+def test_equal_budgets_are_equal_and_at_several_rates(profile):
+    settings = read_profile(ROOT / "params" / profile)["02_capacity"]
+    equal = plan.by_equal_budget(settings)
+    assert len({round(steps * rate, 6) for steps, rate in equal}) == 1
+    assert len({rate for _, rate in equal}) == len(equal) > 1
+    for (steps, rate), shards in equal.items():
+        assert {shard.protocol for shard in shards} == {
+            study.changed("described", steps=steps, learning_rate=rate)
+        }
+        assert {shard.task for shard in shards} == {settings["task"]}
 
 
 def test_an_ablation_changes_one_thing():

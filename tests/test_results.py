@@ -8,17 +8,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from test_scores import lacking, results
 
 from lib import ROOT, published, saliency
 from lib.claims.capacity import BUDGETS
 from lib.claims.pruning import CONTROLS
 from lib.corruptions import CORRUPTIONS, MNIST_C
 from lib.measures import criteria
+from lib.measures.capacity import BUDGET
 from lib.parameters import NOTEBOOKS
-from lib.protocols import PUBLISHED_WIDTHS
+from lib.protocols import PROTOCOLS, PUBLISHED_WIDTHS
 from lib.pruning import METHODS
+from lib.scores import SCORES as FOUR
 from lib.statistics import FEWEST
 from lib.tasks import PUBLISHED_ORDER as FIVE
+from lib.training import points
 
 FIGURES = ROOT / "figures"
 GENERATED = ROOT / "paper" / "generated"
@@ -29,20 +33,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 IDENTITY = ["dataset", "task", "protocol", "width", "seed"]
+OF_TRAINED = [
+    *IDENTITY,
+    *(f"{score}_{part}" for part in ("train_best", "train", "test") for score in FOUR),
+    "loss_train",
+]
 COLUMNS = {
-    "02_capacity/networks": [
-        *IDENTITY,
-        *("f1_train_best", "f1_train", "f1_val", "f1_test", "auc_test", "loss_train"),
-    ],
-    "02_capacity/budgets": [*IDENTITY, "f1_train_best"],
-    "02_capacity/ablations": [*IDENTITY, "f1_train_best"],
-    "02_capacity/learning_rates": [*IDENTITY, "f1_train_best"],
+    "02_capacity/networks": OF_TRAINED,
+    "02_capacity/budgets": OF_TRAINED,
+    "02_capacity/equal_budgets": OF_TRAINED,
+    "02_capacity/ablations": OF_TRAINED,
+    "02_capacity/learning_rates": OF_TRAINED,
     "03_pruning/networks": [
         *IDENTITY,
         *("regime", "control", "method", "reading", "scope", "sparsity"),
-        *("sparsity_actual", "f1", "auc", "dead_units"),
+        *("sparsity_actual", *FOUR, "dead_units"),
     ],
-    "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", "f1", "error"],
+    "04_robustness/networks": [*IDENTITY, "corruption", "severity", "amount", *FOUR],
     "04_robustness/leads": ["protocol", "quantity", "corruption", "effect", "low", "high"],
     "04_robustness/beside_logistic": [*IDENTITY, "f1_difference", "mce", "reference_error"],
     "05_saliency/agreement": [
@@ -60,8 +67,8 @@ COLUMNS = {
     "05_saliency/ablation": IDENTITY,
     "01_tasks/difficulty": ["dataset", "task"],
 }
-SCORES = re.compile(
-    r"f1(?!_difference)|error|reference_error|auc|sparsity|top_decile|top_quarter|share"
+SHARES = re.compile(
+    r"f1(?!_difference)|accuracy|error|reference_error|auc|sparsity|top_decile|top_quarter|share"
 )
 
 
@@ -82,11 +89,17 @@ def test_a_table_of_results_has_its_columns_in_their_order_and_its_rows_once(nam
     assert not found.duplicated(condition).any()
 
 
+def test_a_table_with_one_of_the_scores_has_all_four():
+    found = results(FIGURES)
+    assert len(found) > 20
+    assert {name: lacking(columns) for name, columns in found.items() if lacking(columns)} == {}
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_scores_sparsities_and_severities_are_fractions_or_whole_and_never_percent(name):
     found = table(name)
     for column in found:
-        if SCORES.match(column):
+        if SHARES.match(column):
             assert found[column].dropna().between(-1e-9, 1 + 1e-9).all(), column
     if "severity" in found:
         assert set(found.severity) == {0, 1, 2, 3, 4, 5}
@@ -121,7 +134,7 @@ def test_our_protocols_have_45_pairs_at_14_widths_and_ten_seeds_of_the_five(prot
 
 def test_every_minimum_width_says_what_it_was_found_under_and_whether_it_is_censored():
     needed = table("02_capacity/minimum_width")
-    what = ["table", "protocol", "task", "steps", "scale", "optimiser", "rows", "relative"]
+    what = ["table", "protocol", "task", *BUDGET, "budget", "relative"]
     assert not needed.duplicated(what).any()
     assert needed[[*what, "threshold", "widest", "n", "censored"]].notna().all(axis=None)
     assert (needed.minimum_width.isna() == needed.censored).all()
@@ -134,13 +147,21 @@ def test_every_minimum_width_says_what_it_was_found_under_and_whether_it_is_cens
 def test_the_budgets_are_those_of_the_claim():
     budgets = table("02_capacity/budgets")
     four_nine = budgets[budgets.task == "4-9"]
-    assert {*BUDGETS} <= {*zip(four_nine.steps, four_nine.scale, strict=True)}
+    assert {*BUDGETS} <= {*zip(four_nine.budget, four_nine.scale, strict=True)}
     assert set(budgets.task[budgets.scale == 0.1]) == set(FIVE)
 
 
-def test_the_networks_of_100_steps_are_the_same_in_every_table():
+def test_networks_of_one_budget_score_within_5_thousandths_at_either_rate():
+    equal = table("02_capacity/equal_budgets")
+    assert equal.seed.nunique() == 5
+    means = equal.pivot_table("f1_test", "width", "learning_rate")
+    assert means.shape == (14, 2)
+    assert (means.max(axis=1) - means.min(axis=1)).max() <= 0.005
+
+
+def test_the_networks_of_a_budget_of_3_are_the_same_in_every_table():
     trained = table("02_capacity/networks").query("protocol == 'described'")
-    budgets = table("02_capacity/budgets").query("steps == 100 and scale == 0.1")
+    budgets = table("02_capacity/budgets").query("budget == 3 and scale == 0.1")
     both = budgets.merge(trained, on=IDENTITY, suffixes=("", "_trained"), how="left")
     assert len(both) == 5 * 14 * 5
     assert (both.f1_test == both.f1_test_trained).all()
@@ -165,10 +186,13 @@ def test_what_was_done_to_networks_was_done_to_all_of_them(name):
 def test_networks_were_pruned_by_every_score_in_every_regime_beside_every_control():
     networks = table("03_pruning/networks").query("reading == 'as_described' and sparsity > 0")
     at = ["task", "width", "sparsity"]
-    wanted = set(product(FIVE, [8, 24, 64], [0.5, 0.8, 0.9, 0.95, 0.98, 0.99]))
+    decides = ("converged", "magnitude", "layer")
     by = ["protocol", "regime", "control", "method", "scope"]
     met = networks[networks.protocol != "published"].groupby(by)[at]
     for condition, rows in met:
+        protocol, _, _, method, scope = condition
+        widths = [8, 24, 64] if (protocol, method, scope) == decides else [24]
+        wanted = set(product(FIVE, widths, [0.8, 0.9, 0.95, 0.98]))
         missing = wanted.difference(rows.itertuples(index=False, name=None))
         assert not missing, f"{condition} lacks {sorted(missing)[:3]}"
     given = {(each.method, each.scope) for each in criteria(METHODS)}
@@ -220,7 +244,8 @@ def test_a_figure_is_four_files_and_says_where_it_came_from(figure):
     assert all(figure.with_suffix(f".{kind}").stat().st_size for kind in ("pdf", "png", "csv"))
     facts = json.loads(figure.with_suffix(".json").read_text("utf-8"))
     assert facts["notebook"] == figure.parent.name
-    assert facts.keys() >= {"parameters", "data", "code", "packages", "python", "threads"}
+    kept = {"parameters", "data", "device", "code", "packages", "python", "threads"}
+    assert facts.keys() >= kept - ({"device"} if figure.parent.name == "calibration" else set())
     left_out = {"jobs", "device", "scheduler"}
     given = given_to(figure.parent.name).items()
     assert facts["parameters"] == {key: value for key, value in given if key not in left_out}
@@ -279,12 +304,14 @@ def test_the_printed_means_of_f1_are_those_of_the_table():
         assert printed[f"{protocol}.{task}.{width}"] == pytest.approx(mean, abs=0.0006)
 
 
-@pytest.mark.parametrize("name", ["learning_curves_full_batch", "learning_curves_converged"])
-def test_a_learning_curve_has_every_epoch_once_from_the_first_to_its_last(name):
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [("learning_curves_full_batch", "described"), ("learning_curves_converged", "converged")],
+)
+def test_a_learning_curve_has_each_of_its_points_once(name, protocol):
     curves = table(f"02_capacity/{name}")
-    epochs = curves.groupby([*IDENTITY, "curve"]).epoch
-    assert (epochs.min() == 0).all()
-    assert (epochs.nunique() == epochs.max() + 1).all()
-    assert (epochs.count() == epochs.nunique()).all()
-    by_curve = epochs.count().unstack("curve")
+    steps = curves.groupby([*IDENTITY, "curve"]).step
+    expected = tuple(points(PROTOCOLS[protocol]))
+    assert set(steps.apply(lambda each: tuple(sorted(each)))) == {expected}
+    by_curve = steps.count().unstack("curve")
     assert by_curve.nunique(axis=1).eq(1).all()

@@ -74,16 +74,17 @@ def test_the_table_of_power_has_its_rows_in_the_papers_order():
 def test_the_length_of_training_is_all_that_differs_before_convergence():
     settings = read_profile(ROOT / "params" / "paper")["04_robustness"]
     trained = plan.by_training(settings)
-    assert list(trained) == [*map(str, settings["budgets"]), "converged"]
+    budgets = {f"{steps * rate:g}": (steps, rate) for steps, rate in settings["budgets"]}
+    assert list(trained) == [*budgets, "converged"]
     for training, shards in trained.items():
         assert [shard.seed for shard in shards] == settings["budget_seeds"]
-        assert {shard.widths for shard in shards} == {tuple(settings["compared_widths"])}
+        assert {shard.widths for shard in shards} == {(0, *settings["compared_widths"])}
         protocol = "converged" if training == "converged" else "described"
-        steps = {} if training == "converged" else {"epochs": int(training)}
-        assert {shard.protocol for shard in shards} == {study.changed(protocol, **steps)}
+        given = zip(("steps", "learning_rate"), budgets.get(training, ()), strict=False)
+        assert {shard.protocol for shard in shards} == {study.changed(protocol, **dict(given))}
 
 
-def test_100_steps_are_those_of_the_protocol_so_that_nothing_is_trained_twice():
+def test_a_budget_of_3_is_that_of_the_protocol_so_that_nothing_is_trained_twice():
     settings = read_profile(ROOT / "params" / "paper")["04_robustness"]
-    [described] = {shard.protocol for shard in plan.by_training(settings)["100"]}
+    [described] = {shard.protocol for shard in plan.by_training(settings)["3"]}
     assert described == study.changed("described")

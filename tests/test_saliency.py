@@ -167,8 +167,8 @@ def test_where_a_side_has_no_row_none_is_matched():
 
 
 def shards(seeds: list[int]) -> list[study.Shard]:
-    """Networks of a few epochs on made-up digits."""
-    return study.shards("MNIST", ["4-9"], {"described": seeds}, [3, 8], limit=200, epochs=20)
+    """Networks of a few steps on made-up digits."""
+    return study.shards("MNIST", ["4-9"], {"described": seeds}, [3, 8], limit=200, steps=20)
 
 
 def test_attention_compares_every_wrong_row_with_a_right_one_as_confident(digits):
@@ -206,7 +206,7 @@ def test_a_network_without_a_wrong_row_has_no_share(digits):
 
 
 def test_before_training_strokes_are_those_of_untrained_networks(digits):
-    [shard] = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], limit=200, epochs=0)
+    [shard] = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], limit=200, steps=0)
     study.train([shard])
     run = study.load_shard(shard)
     found = measures.strokes(run, ["gradient"], rows=10).set_index(["version", "network"])
@@ -244,7 +244,7 @@ def test_every_kind_of_map_is_set_beside_every_network_and_map_at_each_sparsity(
     runs = [study.load_shard(shard) for shard in shards([0, 1])]
     options = OPTIONS | {"sparsities": [0.5, 0.9], "seeds": {"described": [0, 1]}}
     first, second = (
-        measures.agreement(run, **options, again=AGAIN, epochs={"described": 2}) for run in runs
+        measures.agreement(run, **options, again=AGAIN, steps={"described": 2}) for run in runs
     )
     names = ["comparison", "regime", "reading"]
     pruned = [

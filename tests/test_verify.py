@@ -32,7 +32,7 @@ NETWORKS = pd.DataFrame(
 CURVES = pd.DataFrame(
     {
         "protocol": "described",
-        "epoch": [0, 1, 0, 1],
+        "step": [0, 1, 0, 1],
         "curve": ["f1_train", "f1_train", "loss_train", "loss_train"],
         "value": [0.5, 0.6, 0.7, 0.65],
     }
@@ -117,7 +117,7 @@ def test_a_curve_is_held_to_the_tolerance_of_what_it_shows(capsys, folders):
     write(folders[1], "02_capacity/learning_curves", CURVES.assign(value=CURVES.value + 0.001))
     assert main(list(map(str, folders))) == 1
     out = capsys.readouterr().out
-    assert "loss_train of protocol described, epoch 0, curve loss_train: 0.7 committed" in out
+    assert "loss_train of protocol described, step 0, curve loss_train: 0.7 committed" in out
     assert "f1_train of" not in out
 
 

@@ -13,12 +13,12 @@ from lib.population import FIELDS
 from lib.scores import f1
 
 SPARSITIES = [0.5, 0.9]
-EPOCHS = {"described": 3, "converged": 2}
+STEPS = {"described": 3, "converged": 20}
 
 
 @pytest.fixture
 def run(digits) -> study.Run:
-    shard = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], epochs=4)[0]
+    shard = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], steps=4)[0]
     study.train([shard])
     return study.load_shard(shard)
 
@@ -29,9 +29,9 @@ def test_pruned_networks_score_what_the_tables_of_notebook_03_say(run, regime):
     if regime == "rewound":
         table = measures.rewound(run, **options)
     else:
-        table = measures.fine_tuned(run, epochs=EPOCHS, **options)
+        table = measures.fine_tuned(run, steps=STEPS, **options)
     of_regime = table[(table.regime == regime) & (table.control == "none")]
-    found = versions.pruned_networks(run, regime, SPARSITIES, EPOCHS)
+    found = versions.pruned_networks(run, regime, SPARSITIES, STEPS)
     for sparsity, networks in zip(SPARSITIES, found, strict=True):
         scored = run.shard.scored
         expected = of_regime[of_regime.sparsity == sparsity].sort_values("network").f1
@@ -43,10 +43,10 @@ def test_pruned_networks_score_what_the_tables_of_notebook_03_say(run, regime):
 
 @pytest.mark.parametrize("regime", ["fine_tuned", "rewound"])
 def test_what_is_trained_on_is_trained_once(run, regime, monkeypatch):
-    first = versions.pruned_networks(run, regime, SPARSITIES, EPOCHS)
+    first = versions.pruned_networks(run, regime, SPARSITIES, STEPS)
     monkeypatch.setattr(audited.pruning, "rewound", None)
     monkeypatch.setattr(audited.pruning, "fine_tuned", None)
-    again = versions.pruned_networks(run, regime, SPARSITIES, EPOCHS)
+    again = versions.pruned_networks(run, regime, SPARSITIES, STEPS)
     for one, other in zip(first, again, strict=True):
         assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in FIELDS)
 
@@ -72,7 +72,7 @@ def test_the_key_of_what_is_kept_holds_the_code_that_it_reaches_and_no_machinery
 
 
 def test_units_of_networks_trained_again_are_those_of_the_networks_that_are_kept(run):
-    options = {"sparsities": SPARSITIES, "epochs": EPOCHS}
+    options = {"sparsities": SPARSITIES, "steps": STEPS}
     found = measures.ablation_again(run, 0.9, **options).set_index(["version", "network"])
     for regime in ("fine_tuned", "rewound"):
         networks = versions.pruned_networks(run, regime, **options)[1]

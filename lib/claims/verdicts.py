@@ -17,7 +17,7 @@ from lib.pruning import READINGS
 RULES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("claims.yaml").read_text("utf-8")
 )
-"""What the study says, the effect, and the rule of each claim, fixed before any run."""
+"""What the study says, the effect, and the rule of each claim; the file says since when."""
 
 COLUMNS = [
     *("claim", "protocol", "reading", "effect", "ci_low", "ci_high"),
