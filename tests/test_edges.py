@@ -26,6 +26,10 @@ DESCRIBED = PROTOCOLS["described"]
 LABELS = torch.tensor([0.0, 1.0, 0.0, 1.0])
 
 
+def order(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 # Scores
 
 
@@ -46,8 +50,8 @@ def test_a_loss_keeps_its_digits_however_small_it_is(logits, data):
 
 
 def test_a_loss_that_is_nearly_nothing_beside_its_logits_is_not_below_0():
-    found = training.logistic_loss(torch.tensor([[1e6, 3e6, -7.1e5]]), torch.tensor([1.0, 1, 0]))
-    assert found.tolist() == [0]
+    size, labels = 200 + 1e7 * torch.rand(1, 999, generator=order(0)), torch.arange(999) % 3 // 2
+    assert training.logistic_loss(size * (2 * labels - 1), labels.float()).tolist() == [0]
 
 
 SCORES = (training.f1, training.auc, training.logistic_loss)
@@ -104,8 +108,8 @@ def test_a_network_that_diverges_in_training_is_nan_to_its_curves_and_leaves_oth
     begin.weight1[:, begin.units_of(1)] = 1e30
     begin.weight2[begin.units_of(1)] = 1e7
     alone = begin.select([0, 2])
-    end, curves = training.train(begin, split, protocol, torch.Generator().manual_seed(0))
-    other, expected = training.train(alone, split, protocol, torch.Generator().manual_seed(0))
+    end, curves = training.train(begin, split, protocol, order(0))
+    other, expected = training.train(alone, split, protocol, order(0))
     if name == "described":
         assert end.finite.tolist() == [True, False, True]
         assert end.logits(split.test.images)[1].isnan().all()
@@ -173,7 +177,7 @@ MEASURES = {
         measures.exact_accuracy,
         {"regimes": ["one_shot"], "sparsities": [0.5], "epsilons": [0.01], "rows": 3},
     ),
-    "least_changes": (measures.least_changes, {"rows": 2, "solved": 1}),
+    "least_changes": (measures.least_changes, {"rows": 1, "solved": 1}),
 }
 FACTS = ("sparsity", "amount", "epsilon", "severity", "row", "digit", "n")
 
@@ -182,6 +186,7 @@ FACTS = ("sparsity", "amount", "epsilon", "severity", "row", "digit", "n")
 def test_what_is_measured_of_a_diverged_network_is_nan_to_the_table_counted_and_said(
     digits, monkeypatch, capsys, name
 ):
+    monkeypatch.setattr("lib.measures.exact.NODES", 3)
     shard = diverged(monkeypatch)
     measure, options = MEASURES[name]
     table = study.table([shard], measure, **options)
@@ -243,7 +248,7 @@ def test_a_difference_by_rounding_alone_is_none(noise):
 
 
 def test_flips_that_only_rounding_parts_are_ties():
-    values = [0.1, 0.2, -0.3, 0.7, -0.4, -0.3]  # 0 in all, and 5.6e-17 in floating point
+    values = [0.2, -0.9, 0.4, -1.0, 0.5, 0.8]  # 0 in all, and not so in floating point
     assert paired_difference(of_seeds(values), of_seeds([0.0] * 6)).p == 1
 
 
@@ -312,7 +317,7 @@ def test_images_that_are_not_floating_point_are_refused_in_a_sentence(name, dtyp
 def test_maps_of_few_lit_pixels_or_none_agree_without_a_fault(name, count, rows):
     lit = torch.zeros(784, dtype=torch.bool)
     lit[300 : 300 + count] = True
-    one, other = torch.rand(2, 2, rows, 784, generator=torch.Generator().manual_seed(count))
+    one, other = torch.rand(2, 2, rows, 784, generator=order(count))
     found = saliency.AGREEMENT[name](one, other, lit)
     assert found.shape == saliency.flat(one, lit).shape == (2, rows)
     if count == 0 or name == "hog":  # there is nothing to agree on: no block is wholly lit
