@@ -49,11 +49,6 @@ def test_a_loss_keeps_its_digits_however_small_it_is(logits, data):
     assert float(found) == pytest.approx(np.logaddexp(0, against).mean(), rel=1e-5, abs=0)
 
 
-def test_a_loss_that_is_nearly_nothing_beside_its_logits_is_not_below_0():
-    size, labels = 200 + 1e7 * torch.rand(1, 999, generator=order(0)), torch.arange(999) % 3 // 2
-    assert training.logistic_loss(size * (2 * labels - 1), labels.float()).tolist() == [0]
-
-
 SCORES = (training.f1, training.auc, training.logistic_loss)
 
 
