@@ -56,7 +56,9 @@ class Layers:
     def hold(self, weight1: Tensor, weight2: Tensor, bias2: Tensor, member: Tensor) -> None:
         """Take these tensors for the layers; the sums of their gradients begin anew."""
         self.weight1, self.weight2, self.bias2, self.member = weight1, weight2, bias2, member
-        self.readout, self.owner = member * weight2, member.argmax(0)
+        self.owner = member.argmax(0)
+        self.contain()
+        self.readout = member * weight2
         self.linear = mirrored(weight1, weight2, member)
         self.sums: list[Tensor] = []
 

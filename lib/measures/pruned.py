@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 
 from lib import pruning, tasks
-from lib.measures.base import BOTH_READINGS, facts, frame, left, masks_at, of_next_seed, scores, versions
+from lib.measures.base import (
+    BOTH_READINGS,
+    facts,
+    frame,
+    left,
+    masks_at,
+    of_next_seed,
+    scores,
+    versions,
+)
 from lib.neurons import count_by_network, embed, probe, silhouette, similarity
 from lib.population import Population
 from lib.pruning import Criterion
@@ -65,11 +74,12 @@ def highest_sparsities(changes: pd.DataFrame, by: Sequence[str], tolerance: floa
     """The highest sparsity asked for up to which the mean change stays above -tolerance, by groups.
 
     changes: columns `by`, sparsity and mean. There and at every lower sparsity of the grid the mean
-    is above; 0 where the lowest is not. Columns `by`, highest_sparsity.
+    is above; 0 where the lowest is not, NaN where there is no mean. Columns `by`, highest_sparsity.
     """
     ordered = changes.sort_values("sparsity", kind="stable")
     above = (ordered["mean"] > -tolerance).groupby([ordered[name] for name in by]).cummin()
-    kept = ordered.sparsity.where(above, 0.0).groupby([ordered[name] for name in by], sort=False)
+    known = ordered.sparsity.where(above, 0.0).where(ordered["mean"].notna())
+    kept = known.groupby([ordered[name] for name in by], sort=False)
     return kept.max().rename("highest_sparsity").reset_index()
 
 
@@ -157,8 +167,9 @@ def geometry(run: Run, sparsity: float, rows: int, seeds: dict[str, list[int]]) 
     """What the hidden layer keeps, on the first `rows` scored rows, and of two seeds beside it.
 
     Columns comparison ("pruned", with the dense network; "seeds", dense with that of the protocol's
-    next seed, where there is another), reading, sparsity, cka (linear), and of both sides silhouette and probe (accuracy of
-    a linear probe that is fitted on as many training rows), "_dense" for the dense one.
+    next seed, where there is another), reading, sparsity, cka (linear), and of both sides
+    silhouette and probe (accuracy of a linear probe that is fitted on as many training rows),
+    "_dense" for the dense one.
     """
     scored, networks = run.shard.scored.take(torch.arange(rows)), run.networks
     fit = run.shard.split.train.take(torch.arange(rows))
