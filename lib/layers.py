@@ -49,6 +49,7 @@ class Layers:
         self.weight1 = torch.cat([population.weight1[lit], population.bias1[None]]).T.contiguous()
         self.weight2, self.bias2 = population.weight2.clone(), population.bias2.clone()
         self.member, self.owner = members(population), population.owner
+        self.contain()
         self.readout = self.member * self.weight2
         self.linear = mirrored(self.weight1, self.weight2, self.member)
         self.sums: list[Tensor] = []

@@ -1,5 +1,7 @@
 """What a stranger may have set, and where they may keep a checkout; none of it changes a result."""
 
+import errno
+import os
 import subprocess
 from pathlib import Path
 
@@ -52,3 +54,8 @@ def locale(folder: Path, language: str, charset: str) -> dict[str, str]:
     if not (folder / name / "LC_CTYPE").exists():
         pytest.skip(f"no locale can be made here: {made.stderr.decode(errors='replace').strip()}")
     return {"LOCPATH": str(folder), "LC_ALL": name, "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+
+
+def unremovable(*_: object, **__: object) -> None:
+    """What a file system that has become read-only answers to whoever removes a file."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))

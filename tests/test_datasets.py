@@ -1,9 +1,7 @@
 """The embedded images are the published ones; what is wrong with a file is said in a sentence."""
 
-import errno
 import gzip
 import hashlib
-import os
 import re
 import shutil
 import zipfile
@@ -13,6 +11,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+import strangers
 import torch
 import torchvision
 from test_survival import READ_ONLY, Barred
@@ -128,14 +127,9 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_reason(raw, read_only
 def test_a_truncated_archive_is_named_though_what_was_unpacked_cannot_be_removed(raw, monkeypatch):
     archive = raw / f"{LABELS}.gz"
     archive.write_bytes(archive.read_bytes()[:2000])
-    monkeypatch.setattr(datasets.Path, "unlink", unremovable)
+    monkeypatch.setattr(datasets.Path, "unlink", strangers.unremovable)
     with pytest.raises(UserError, match=r"is truncated or altered"):
         datasets.unpack_mnist(raw)
-
-
-def unremovable(*_: object, **__: object) -> None:
-    """What a file system that has become read-only answers to whoever removes a file."""
-    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_an_unknown_data_set_is_answered_with_the_nearest_known_one():

@@ -1,7 +1,6 @@
 """Neither a user's settings nor their locale change a result, and what fails says why."""
 
 import ast
-import errno
 import os
 import subprocess
 import sys
@@ -122,15 +121,10 @@ def test_every_text_is_read_and_written_in_a_named_encoding(path):
     assert unnamed(path.read_text("utf-8")) == []
 
 
-def read_only(*_: object, **__: object) -> None:
-    """What a read-only file system answers to whoever removes a file, be it there or not."""
-    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-
 def test_a_mark_that_cannot_be_removed_does_not_hide_what_ended_the_work(cache, monkeypatch):
     def work() -> None:
         with backends.marked():
-            monkeypatch.setattr(Path, "unlink", read_only)
+            monkeypatch.setattr(Path, "unlink", strangers.unremovable)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -141,7 +135,7 @@ def test_a_file_that_cannot_be_written_is_a_sentence_though_nothing_can_be_remov
     tmp_path, monkeypatch
 ):
     def writer(_: object) -> None:
-        monkeypatch.setattr(Path, "unlink", read_only)
+        monkeypatch.setattr(Path, "unlink", strangers.unremovable)
         raise OSError("no such compression")
 
     with pytest.raises(store.UserError, match=r"^cannot write \S+x.csv: no such compression; what"):

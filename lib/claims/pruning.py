@@ -155,9 +155,9 @@ def geometry(hidden: pd.DataFrame, protocol: str, reading: str) -> Finding:
     verdict, held = named(((means.cka >= LEAST_CKA) & (means.loss < MOST_LOSS)).to_dict())
     least = means.cka.idxmin()
     values = rows[rows.task == least].groupby("seed").cka.mean()
-    seeds = select(hidden, protocol=protocol, comparison="seeds").cka.mean()
+    seeds = hidden[(hidden.protocol == protocol) & (hidden.comparison == "seeds")].cka
     shown = f"least on {least}; silhouette falls by {means.loss.max():.3f} at most"
-    shown += f"; CKA of two seeds {seeds:.2f}"
+    shown += f"; CKA of two seeds {seeds.mean():.2f}" if len(seeds) else ""
     note = "; ".join(filter(None, [held, shown]))
     return Finding(verdict, means.cka[least], *interval(values), len(values), note)
 

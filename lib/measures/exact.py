@@ -57,7 +57,7 @@ def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
 
     Columns row, norm, low and high (the bracket; from 0 to infinity where nothing is known), and
     exact: in L-infinity, for the first `solved` rows, by the mixed-integer programme, NaN where it
-    had too many nodes. Rows that a network gets wrong as they are have 0 in all three. All three are
+    had too many nodes. Rows that a network gets wrong as they are have 0 in all three, and all are
     NaN where a network is not finite.
     """
     some, networks, parts = first(run, rows), in_numbers(run.networks), []
@@ -98,7 +98,9 @@ def in_numbers(networks: Population) -> Population:
 
 def known(columns: Mapping[str, object], finite: torch.Tensor) -> pd.DataFrame:
     """A table of measurements, a row a network, NaN where that is not finite."""
-    return pd.DataFrame(columns).where(finite.numpy()[:, None])
+    table = pd.DataFrame(columns)
+    table.loc[~finite.numpy()] = np.nan
+    return table
 
 
 def least(network: Population, row: Rows, high: float) -> float:

@@ -27,11 +27,12 @@ def leads(networks: pd.DataFrame, wide: int, narrow: int) -> pd.DataFrame:
     """The lead of `wide` over `narrow` networks by corruption, the mean over severities and tasks.
 
     Columns protocol, quantity ("f1", or "loss" from clean F1), corruption, effect, low, high, p, n
-    as `statistics.paired_difference` gives them, each task a stratum; p_holm, adjusted over the
+    as `statistics.paired_difference` gives them, each task a stratum, networks without a score left
+    out; p_holm, adjusted over the
     corruptions of a protocol and quantity, "clean" not being one; sign: 1 or -1 where p_holm is at
     most 5 % and the interval is on that side of 0, else 0.
     """
-    differences = over_severities(networks, wide, narrow)
+    differences = over_severities(networks, wide, narrow).dropna(subset="difference")
     rows = []
     for what, each in differences.groupby(MEANS, sort=False):
         by_network = each.set_index(["task", "seed"]).difference
@@ -75,7 +76,7 @@ def beside_logistic(networks: pd.DataFrame) -> pd.DataFrame:
         f1_difference=both.f1 - both.f1_reference,
         mce=ratio,
         reference_error=both.error_reference,
-        left_out=ratio.isna(),
+        left_out=both.error_reference == 0,
     )
     columns = dict.fromkeys(("f1_difference", "mce", "reference_error"), "mean")
     found = both.groupby(["dataset", "task", "protocol", "width", "seed"], sort=False)

@@ -74,11 +74,12 @@ def highest_sparsities(changes: pd.DataFrame, by: Sequence[str], tolerance: floa
     """The highest sparsity asked for up to which the mean change stays above -tolerance, by groups.
 
     changes: columns `by`, sparsity and mean. There and at every lower sparsity of the grid the mean
-    is above; 0 where the lowest is not. Columns `by`, highest_sparsity.
+    is above; 0 where the lowest is not, NaN where there is no mean. Columns `by`, highest_sparsity.
     """
     ordered = changes.sort_values("sparsity", kind="stable")
     above = (ordered["mean"] > -tolerance).groupby([ordered[name] for name in by]).cummin()
-    kept = ordered.sparsity.where(above, 0.0).groupby([ordered[name] for name in by], sort=False)
+    known = ordered.sparsity.where(above, 0.0).where(ordered["mean"].notna())
+    kept = known.groupby([ordered[name] for name in by], sort=False)
     return kept.max().rename("highest_sparsity").reset_index()
 
 

@@ -9,7 +9,7 @@ from scipy.stats import permutation_test
 
 from lib.errors import UserError
 from lib.seeds import numpy_generator
-from lib.statistics.intervals import RESAMPLES, pooled_interval
+from lib.statistics.intervals import RESAMPLES, pooled_interval, rounding
 
 
 class Difference(NamedTuple):
@@ -30,7 +30,8 @@ def paired_difference(one: pd.Series, other: pd.Series) -> Difference:
     difference, and seeds are resampled within a stratum (`pooled_interval`).
     p is that of the sign-flip test (Fisher 1935), two-sided: exact up to 13 differences, from 9,999
     random flips and +1 above (Phipson & Smyth 2010). Ten differences cannot have a p below 2/1024,
-    so that Holm's correction of more than 25 such tests finds nothing at 5 %.
+    so that Holm's correction of more than 25 such tests finds nothing at 5 %. A difference by
+    rounding alone is none.
     Raises `UserError` where a network is on one side only, is there twice, or has no value.
     """
     strata = _strata(_differences(one, other))
@@ -51,7 +52,7 @@ def _differences(one: pd.Series, other: pd.Series) -> pd.Series:
     found = (one - other).astype(float)
     if found.isna().any():
         raise UserError(f"network {found.index[found.isna()][0]} has no value: leave it out")
-    return found
+    return found.where(found.abs() > max(rounding(one.to_numpy()), rounding(other.to_numpy())), 0)
 
 
 def _strata(differences: pd.Series) -> list[np.ndarray]:
@@ -63,11 +64,16 @@ def _strata(differences: pd.Series) -> list[np.ndarray]:
 
 
 def _sign_flip(strata: Sequence[np.ndarray]) -> float:
-    """The two-sided p value of a mean of means of 0, from flips of the differences' signs."""
+    """The two-sided p value of a mean of means of 0, from flips of the differences' signs.
+
+    Sums are whole multiples of what rounding makes of them, so that equal ones are ties.
+    """
     weighted = np.concatenate([values / len(values) for values in strata])
+    grain = rounding(weighted)
     found = permutation_test(
         (weighted,),
-        np.sum,
+        lambda values, axis: np.rint(values.sum(axis) / grain),
+        vectorized=True,
         permutation_type="samples",
         n_resamples=RESAMPLES,
         batch=100,

@@ -16,11 +16,20 @@ RESAMPLES = 9999
 """How many resamples are drawn, or permutations where there are more than this."""
 
 
+ROUNDING = 1e-12
+"""What scores that differ by no more than this differ by: the rounding of their last digits."""
+
+
+def rounding(values: np.ndarray) -> float:
+    """What rounding can make of values: `ROUNDING`, and in proportion where they are above 1."""
+    return ROUNDING * max(1.0, float(np.abs(values[np.isfinite(values)]).max(initial=0)))
+
+
 def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The BCa bootstrap interval of the mean (Efron 1987), at an expanded level.
 
-    (NaN, NaN) for fewer than `FEWEST` values; the value itself where all are equal. The same for
-    the same values. For a paired comparison, give the differences.
+    (NaN, NaN) for fewer than `FEWEST` values; the value itself where all are equal up to rounding.
+    The same for the same values. For a paired comparison, give the differences.
 
     The level is expanded because resamples of n values spread less than samples do, by the factor
     sqrt((n-1)/n), and because a normal tail stands where Student's belongs: see `expanded`
@@ -54,10 +63,10 @@ def pooled_interval(
     Resampling stays within a stratum. (NaN, NaN) where one has fewer than `FEWEST` values.
     """
     samples = [np.asarray(values, dtype=float) for values in strata]
-    if any(len(sample) < FEWEST or np.isnan(sample).any() for sample in samples):
+    if any(len(sample) < FEWEST or not np.isfinite(sample).all() for sample in samples):
         return np.nan, np.nan
-    if all(np.ptp(sample) == 0 for sample in samples):
-        middle = float(np.mean([sample[0] for sample in samples]))
+    if all(np.ptp(sample) <= rounding(sample) for sample in samples):
+        middle = float(np.mean([np.median(sample) for sample in samples]))
         return middle, middle
     found = bootstrap(
         samples,
@@ -99,11 +108,12 @@ def freedom_and_shortfall(samples: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def summary(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Mean, sample sd, interval (low, high) and n of a column, by groups."""
+    """Mean, sample sd, interval (low, high) and n of a column, by groups; NaN counts in none."""
     groups = table.groupby(list(by), sort=False, observed=True)[value]
+    known = [(key, each.dropna()) for key, each in groups]
     rows = [
         (*key, each.mean(), each.std(), *interval(each.to_numpy()), len(each))
-        for key, each in groups
+        for key, each in known
     ]
     return pd.DataFrame(rows, columns=[*by, "mean", "sd", "low", "high", "n"])
 

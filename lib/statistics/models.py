@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
 from lib.errors import UserError
+from lib.statistics.intervals import rounding
 from lib.statistics.pairs import jackknife, matched
 
 MODELS = ("constant", "linear", "logarithmic", "power")
@@ -56,6 +57,7 @@ def compare_models(difficulty: pd.Series, width: pd.Series, widest: float) -> pd
     rows = []
     for model in MODELS:
         gain = errors[model] - errors["constant"]
+        gain[np.abs(gain) <= rounding(errors[model])] = 0
         spread = jackknife(list(difficulty.index), partial(_mean_at, gain))
         parameters = _parameters(_fit(model, observed))
         rows.append((model, *parameters, errors[model].mean(), gain.mean(), *spread))

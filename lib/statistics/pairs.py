@@ -9,7 +9,7 @@ from scipy.stats import permutation_test, rankdata, t
 
 from lib.errors import UserError
 from lib.seeds import numpy_generator
-from lib.statistics.intervals import FEWEST, RESAMPLES
+from lib.statistics.intervals import FEWEST, RESAMPLES, rounding
 from lib.tasks import digits
 
 Coefficient = Literal["spearman", "kendall"]
@@ -136,8 +136,18 @@ def _members(tasks: Sequence[str]) -> list[int]:
 def _ranked(difficulty: pd.Series, outcome: pd.Series) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The tasks of both, and their ranks on either side; refuses what cannot be ranked."""
     outcome = matched(difficulty, outcome)
-    ranks = [rankdata(values.to_numpy(float)) for values in (difficulty, outcome.fillna(np.inf))]
-    return list(difficulty.index), *ranks
+    one, other = (rankdata(tied(v.to_numpy(float))) for v in (difficulty, outcome.fillna(np.inf)))
+    return list(difficulty.index), one, other
+
+
+def tied(values: np.ndarray) -> np.ndarray:
+    """Whole numbers in the order of the values, the same for values that only rounding parts."""
+    order = np.argsort(values)
+    with np.errstate(invalid="ignore"):  # infinite ones are equal, and their difference is NaN
+        apart = np.diff(values[order]) > rounding(values)
+    levels = np.empty(len(values))
+    levels[order] = np.cumsum([0, *apart])
+    return levels
 
 
 def matched(difficulty: pd.Series, outcome: pd.Series) -> pd.Series:

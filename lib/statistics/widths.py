@@ -16,7 +16,7 @@ def minimum_width(
     """W*: the least width from which, there and at every larger one, mean - sd >= threshold.
 
     table: columns `width` and `value`, one row a network. NaN (censored) where no width does.
-    With `relative` the threshold is a share of the best mean that any width has.
+    With `relative` the threshold is a share of the best mean that any width has. NaN is left out.
     """
     groups = table.groupby("width")[value]
     mean, sd = groups.mean(), groups.std(ddof=1)
@@ -26,6 +26,11 @@ def minimum_width(
     return float(found) if np.isfinite(found) else np.nan
 
 
+def whole(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """The networks of the seeds that have a score at each of their widths."""
+    return table[~table.seed.isin(table.seed[table[value].isna()])]
+
+
 def minimum_widths(
     networks: pd.DataFrame, values: Mapping[str, str], threshold: float, relative: bool = False
 ) -> pd.DataFrame:
@@ -33,11 +38,15 @@ def minimum_widths(
 
     Columns protocol, task, threshold, relative (as given), minimum_width (NaN where no width
     reaches it), low, high (95 % over seeds; inf beyond the widest; NaN for fewer than `FEWEST`
-    seeds), n (seeds). Raises `UserError` where a seed lacks a width.
+    seeds), n (seeds). A seed without a score at one of its widths (NaN) is left out, and so is a
+    task that has no other. Raises `UserError` where a seed lacks a width.
     """
     rows = []
     for (protocol, task), each in networks.groupby(["protocol", "task"], sort=False):
         value = values[protocol]
+        each = whole(each, value)
+        if each.empty:
+            continue
         width = minimum_width(each, value, threshold, relative)
         ends = minimum_width_interval(each, value, threshold, relative)
         rows.append((protocol, task, threshold, relative, width, *ends, each.seed.nunique()))
