@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from lib import measures, products, protocols, saliency, study, training
+from lib import measures, products, protocols, saliency, scores, study, training
 from lib.corruptions import CORRUPTIONS, corrupt
 from lib.errors import UserError
 from lib.layers import Layers
@@ -38,18 +38,18 @@ def test_f1_is_that_of_scikit_learn_also_where_nothing_is_of_class_1(rows):
     said, labels = zip(*rows, strict=True)
     logits = torch.tensor([said], dtype=torch.float32) - 0.5
     expected = f1_score(labels, said, zero_division=0)
-    assert float(training.f1(logits, torch.tensor(labels).float())) == pytest.approx(expected)
+    assert float(scores.f1(logits, torch.tensor(labels).float())) == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(-60, 60, width=32), min_size=1, max_size=9), st.data())
 def test_a_loss_keeps_its_digits_however_small_it_is(logits, data):
     labels = data.draw(st.lists(st.integers(0, 1), min_size=len(logits), max_size=len(logits)))
     against = np.array(logits, dtype=np.float64) * (1 - 2 * np.array(labels))
-    found = training.logistic_loss(torch.tensor([logits]), torch.tensor(labels).float())
+    found = scores.logistic_loss(torch.tensor([logits]), torch.tensor(labels).float())
     assert float(found) == pytest.approx(np.logaddexp(0, against).mean(), rel=1e-5, abs=0)
 
 
-SCORES = (training.f1, training.auc, training.logistic_loss)
+SCORES = (scores.f1, scores.auc, scores.logistic_loss)
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -59,7 +59,7 @@ def test_a_network_with_a_logit_that_is_not_finite_has_no_score(score, value, ro
     logits = torch.tensor([[-1.0, 2, -3, 4]]).repeat(2, 1)
     logits[1, row] = value
     assert score(logits, LABELS).isnan().tolist() == [False, True]
-    assert not training.right(logits, LABELS)[1, row]
+    assert not scores.right(logits, LABELS)[1, row]
 
 
 # Networks that diverged
@@ -97,7 +97,7 @@ def test_a_network_that_diverges_in_training_is_nan_to_its_curves_and_leaves_oth
     digits, name, small, monkeypatch
 ):
     monkeypatch.setattr(products, "SMALL", small)
-    protocol = replace(DESCRIBED, epochs=6, batch=None if name == "described" else 16)
+    protocol = replace(DESCRIBED, steps=6, batch=None if name == "described" else 16)
     split = SPLITS["balanced"](digits, "4-9", 0)
     begin = initial(protocol, "MNIST", "4-9", [2, 3, 4], 0)
     begin.weight1[:, begin.units_of(1)] = 1e30
@@ -141,7 +141,7 @@ def diverged(monkeypatch: pytest.MonkeyPatch) -> study.Shard:
         return networks
 
     monkeypatch.setattr(protocols, "initial", drawn)
-    protocol = replace(DESCRIBED, epochs=3)
+    protocol = replace(DESCRIBED, steps=3)
     shard = study.Shard("MNIST", "4-9", protocol, (2, 4, 8), 0, 200)
     study.train([shard])
     return shard
@@ -201,7 +201,7 @@ def test_what_is_measured_of_a_diverged_network_is_nan_to_the_table_counted_and_
 
 
 def test_where_all_networks_are_finite_nothing_is_said(digits, capsys):
-    shard = study.Shard("MNIST", "4-9", replace(DESCRIBED, epochs=2), (2, 4), 0, 200)
+    shard = study.Shard("MNIST", "4-9", replace(DESCRIBED, steps=2), (2, 4), 0, 200)
     study.table([shard], measures.capacity)
     assert not capsys.readouterr().out
 
@@ -211,7 +211,7 @@ def test_where_all_networks_are_finite_nothing_is_said(digits, capsys):
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1]])
 def test_two_seeds_are_compared_where_there_are_two(digits, seeds):
-    shards = study.shards("MNIST", ["4-9"], {"described": seeds}, [3], limit=200, epochs=5)
+    shards = study.shards("MNIST", ["4-9"], {"described": seeds}, [3], limit=200, steps=5)
     options = {"sparsity": 0.5, "rows": 20, "seeds": {"described": seeds}}
     found = study.table(shards, measures.geometry, **options)
     beside = found[found.comparison == "seeds"]
