@@ -46,6 +46,18 @@ def test_leads_are_signed_after_holm_over_the_corruptions_and_clean_stands_apart
     assert f1.n.eq(len(PUBLISHED_ORDER) * len(SEEDS)).all()
 
 
+def test_a_network_without_a_score_counts_in_no_lead():
+    table = made_up()
+    lost = (table.task == "4-9") & (table.width == 64) & (table.seed == 3)
+    table.loc[lost, ["f1", "error"]] = np.nan
+    assert measures.leads(table, 64, 24).n.eq(len(PUBLISHED_ORDER) * len(SEEDS) - 1).all()
+    by_task = measures.leads_by_task(table, 64, 24)
+    assert by_task.n.eq(len(SEEDS) - (by_task.task == "4-9")).all()
+    beside = measures.beside_logistic(table).query("task == '4-9' and width == 64")
+    assert beside[beside.seed == 3][["f1_difference", "mce"]].isna().all(axis=None)
+    assert not beside.left_out.any()
+
+
 def test_a_lead_is_the_one_that_the_rule_takes():
     table = made_up(k0=0.05, k1=-0.05)
     rule = corruption_leads(table, "described")

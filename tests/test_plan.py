@@ -212,7 +212,8 @@ def test_an_ablation_changes_one_thing():
     ],
 )
 def test_a_bad_profile_or_data_set_is_one_sentence(arguments, said, capsys):
-    assert plan.main(f"{ROOT / 'params'}/{arguments}".split()) == 2
+    profile, *options = arguments.split()
+    assert plan.main([str(ROOT / "params" / profile), *options]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert re.fullmatch(rf"{said}[^\n]*\n", err)
