@@ -49,7 +49,7 @@ def test_leads_are_signed_after_holm_over_the_corruptions_and_clean_stands_apart
 def test_a_network_without_a_score_counts_in_no_lead():
     table = made_up()
     lost = (table.task == "4-9") & (table.width == 64) & (table.seed == 3)
-    table.loc[lost, ["f1", "error"]] = np.nan
+    table.loc[lost, ["f1", "accuracy"]] = np.nan
     assert measures.leads(table, 64, 24).n.eq(len(PUBLISHED_ORDER) * len(SEEDS) - 1).all()
     by_task = measures.leads_by_task(table, 64, 24)
     assert by_task.n.eq(len(SEEDS) - (by_task.task == "4-9")).all()

