@@ -3,13 +3,16 @@
 Nothing is imported that a machine with a GPU and no network may lack.
 """
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib import protocols, pruning, seeds, study, training
+from lib import ROOT, protocols, pruning, seeds, study, training
 from lib.backends import Machine
 from lib.errors import UserError
 from lib.layers import Layers, optimiser_of
@@ -136,3 +139,12 @@ def test_a_gpu_trains_on_masks_as_the_processor_does_and_keeps_what_is_out_at_0(
     losses = [logistic_loss(end.logits(rows.images), rows.labels) for end in ends]
     print(name, "masked loss", (losses[0] - losses[1]).abs().max())
     torch.testing.assert_close(*losses, atol=2e-3, rtol=0)
+
+
+LACKING = ("dask", "distributed", "papermill", "pydantic", "IPython", "ipywidgets")
+
+
+def test_neither_these_tests_nor_the_benchmark_import_what_a_bare_machine_lacks():
+    code = f"import sys; sys.modules |= dict.fromkeys({LACKING}); import test_gpu, benchmarks.run"
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
