@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib import difficulty, measures
+from lib.figures.capacity import learning_rate_maps
 from lib.measures.capacity import BUDGET
 from lib.statistics import compare_models, qap
 
@@ -113,3 +114,16 @@ def test_the_probe_error_alone_is_that_of_all_measures(digits):
     every = difficulty.measure("MNIST", "4-9", 100, 20, 1)
     expected = every[every.measure == "linear_probe_error"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, expected)
+
+
+def test_the_maps_of_learning_rates_have_one_axis_of_widths_though_a_panel_lacks_some():
+    def panel(*widths: int) -> pd.DataFrame:
+        f1 = [width / 100 for width in widths]
+        return pd.DataFrame({"width": widths, "learning_rate": 0.03, "f1": f1})
+
+    figure = learning_rate_maps({"the study's": panel(4, 64), "ours": panel(0, 4, 64)})
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["0", "4", "64"]
+    for axes, widths in zip(figure.axes, ([4, 64], [0, 4, 64]), strict=True):
+        shown = {int(names[text.get_position()[1]]): text.get_text() for text in axes.texts}
+        assert shown == {width: f"{width / 100:.2f}" for width in widths}

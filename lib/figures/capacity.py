@@ -21,13 +21,19 @@ from lib.statistics import summary
 
 
 def learning_rate_maps(panels: dict[str, pd.DataFrame]) -> Figure:
-    """One heat map a panel: mean F1 (column `f1`) by width and learning rate."""
+    """One heat map a panel: mean F1 (column `f1`) by width and learning rate.
+
+    All have a row for every width of any; one that a panel lacks is empty there.
+    """
+    widths = sorted(set().union(*(table.width for table in panels.values())))
     rates = [table.learning_rate.nunique() for table in panels.values()]
     figure, [axes] = grid(1, len(panels), DOUBLE, 2.05, sharey=True, width_ratios=rates)
     for ax, (title, table) in zip(axes, panels.items(), strict=True):
-        cells = table.pivot(index="width", columns="learning_rate", values="f1")
+        cells = table.pivot(index="width", columns="learning_rate", values="f1").reindex(widths)
         ax.imshow(cells, vmin=0, vmax=1, cmap="Blues", aspect="auto", origin="lower")
         for (row, column), value in np.ndenumerate(cells.to_numpy()):
+            if np.isnan(value):
+                continue
             colour = "white" if value > 0.6 else "black"
             ax.text(column, row, f"{value:.2f}", ha="center", va="center", size=5.5, color=colour)
         ax.set_xticks(range(cells.shape[1]), [f"{rate:g}" for rate in cells.columns], rotation=45)
