@@ -111,6 +111,13 @@ TOLERANCES = (
         " of the range over seeds (0.2)",
     ),
     Tolerance(
+        ("03_pruning/essential_size/weights", "03_pruning/essential_size_by_difficulty/[!d]*"),
+        *(1e-9, 0.001),
+        "a count, found where F1 first falls too far: exact in full batches; which of two nearly"
+        " equal weights goes first may differ under Adam, where one of 10,349 was measured",
+        relative=True,
+    ),
+    Tolerance(
         tuple(f"03_pruning/sparsity/{part}" for part in ("layer[12]", "lit", "effective*")),
         *(1e-4, 0.05),
         "how many weights go is exact, which of two equal ones goes is not, nor in which layer"
