@@ -59,7 +59,8 @@ def networks(settings: Settings) -> list[Shard]:
     """The networks on offer: those that notebook 05 compares, of each protocol's first seed."""
     first = {protocol: each[:1] for protocol, each in settings["seeds"].items()}
     shards = plan.networks({**settings, "seeds": first})
-    return study.placed(shards, Machine(device=settings["device"]))
+    where = {name: settings[name] for name in ("device", "scheduler")}
+    return study.placed(shards, Machine(**where))
 
 
 def offered(settings: Settings) -> dict[str, list[Any]]:

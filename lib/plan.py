@@ -383,7 +383,8 @@ def main(arguments: list[str]) -> None:
         for name in names
         for shard in shards({n: {**s, "dataset": name} for n, s in profile.items()})
     ]
-    wanted = study.placed(wanted, Machine(device=profile["02_capacity"]["device"]))
+    where = {name: profile["02_capacity"][name] for name in ("device", "scheduler")}
+    wanted = study.placed(wanted, Machine(**where))
     fast = speed(wanted)
     print(summary(costs(wanted, fast)), sources(wanted, fast), sep="\n\n")
 

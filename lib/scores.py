@@ -60,7 +60,7 @@ def f1_of(both: Tensor, said: Tensor, of_it: Tensor) -> Tensor:
 def logistic_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean logistic loss.
 
-    Exact to rounding however small or large it is, for nothing is taken from anything.
+    Exact to single precision however small or large, for nothing is taken from anything.
     """
     return known(softplus(logits * (1 - 2 * labels)).mean(1), logits)
 

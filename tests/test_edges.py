@@ -1,5 +1,6 @@
 """Numbers at the edge: nothing there, too few, equal up to rounding, or no number any more."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -222,7 +223,7 @@ def test_two_seeds_are_compared_where_there_are_two(digits, seeds):
 # Statistics
 
 
-def of_seeds(values: list[float]) -> pd.Series:
+def of_seeds(values: Sequence[float] | np.ndarray) -> pd.Series:
     return pd.Series(values, pd.RangeIndex(len(values), name="seed"))
 
 
@@ -333,3 +334,10 @@ def test_of_fewer_than_ten_pixels_the_top_tenth_is_the_highest():
 def test_no_image_has_no_map(method):
     networks = initial(DESCRIBED, "MNIST", "4-9", [2, 5], 0)
     assert saliency.maps(networks, torch.zeros(0, 784), method).shape == (2, 0, 784)
+
+
+def test_networks_that_differ_by_the_last_bit_of_single_precision_do_not_differ():
+    one = np.linspace(0.9, 0.99, 10, dtype=np.float32)
+    found = paired_difference(of_seeds(np.nextafter(one, np.float32(1))), of_seeds(one))
+    assert found.low == found.high == found.effect
+    assert found.p == 1

@@ -28,9 +28,8 @@ def leads(networks: pd.DataFrame, wide: int, narrow: int) -> pd.DataFrame:
 
     Columns protocol, quantity ("f1", or "loss" from clean F1), corruption, effect, low, high, p, n
     as `statistics.paired_difference` gives them, each task a stratum, networks without a score left
-    out; p_holm, adjusted over the
-    corruptions of a protocol and quantity, "clean" not being one; sign: 1 or -1 where p_holm is at
-    most 5 % and the interval is on that side of 0, else 0.
+    out; p_holm, adjusted over the corruptions of a protocol and quantity, "clean" not being one;
+    sign: 1 or -1 where p_holm is at most 5 % and the interval is on that side of 0, else 0.
     """
     differences = over_severities(networks, wide, narrow).dropna(subset="difference")
     rows = []

@@ -29,7 +29,8 @@ from lib.tasks import Rows
 def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion]) -> pd.DataFrame:
     """One-shot pruning at each sparsity, sparsity 0 (dense) first, by every criterion.
 
-    Columns: those of `facts`, sparsity (asked for), f1, auc, dead_units, and those of `base.LEFT`.
+    Columns: those of `facts`, sparsity (asked for), every score, dead_units, and those
+    of `base.LEFT`.
     """
     networks, rows, lit = run.networks, run.shard.scored, run.shard.split.lit
     levels = (0.0, *sparsities)

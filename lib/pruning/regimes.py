@@ -3,7 +3,7 @@
 Pruning in one shot is `lib.pruning.prune` of trained networks. Pruning at the start (SNIP, SynFlow,
 random masks) and every control is `trained` on masks from some initial networks. Each training
 meets the rows in the same order, the one that `order` has ready: what a network becomes does not
-depend on how long others in its population train.
+depend on its company.
 """
 
 from collections.abc import Iterator, Sequence
