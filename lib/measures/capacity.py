@@ -47,16 +47,14 @@ BUDGET = ["schedule", "steps", "learning_rate", "scale", "optimiser", "rows"]
 
 
 def under_budget(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks with the columns of `BUDGET`: those that are not there are the protocol's."""
+    """The networks with the columns of `BUDGET`: those that are not there are the protocol's.
+
+    budget is rate × steps, how far gradient descent at a constant rate follows its flow.
+    """
     protocols = networks.protocol.map(PROTOCOLS)
     own = {name: [getattr(each, name, "all") for each in protocols] for name in BUDGET}
     found = networks.assign(**{name: own[name] for name in BUDGET if name not in networks})
-    return found.assign(budget=budget(found.steps, found.learning_rate))
-
-
-def budget(steps: Any, learning_rate: Any) -> Any:
-    """The training budget: rate × steps, how far gradient descent follows its flow."""
-    return (steps * learning_rate).round(6)
+    return found.assign(budget=(found.steps * found.learning_rate).round(6))
 
 
 def minimum_widths(
