@@ -42,7 +42,7 @@ COMMITTED := $(if $(filter smoke,$(PROFILE)),tests/smoke,$(FIGURES))
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXECUTED  := $(NOTEBOOKS:%=$(BUILD)/%)
-SOURCES   := $(wildcard lib/*.py lib/*/*.py lib/*/*.mplstyle lib/*/*.yaml data/MNIST/raw/*.gz \
+SOURCES   := $(shell find lib -name "*.py" -o -name "*.mplstyle" -o -name "*.yaml" | sort) $(wildcard data/MNIST/raw/*.gz \
     published/*.csv)
 
 # `lib` is the one beside this file, also where two checkouts share a virtual environment.
@@ -78,10 +78,10 @@ smoke: ## the same with the smallest parameters
 	@$(MAKE) -j 2 --no-print-directory paper PROFILE=smoke
 
 plan: $(VENV)/.installed ## count and time what PROFILE would train, and train nothing
-	@$(PY) -m lib.plan $(PARAMS) $(if $(DATASET)$(DATASETS),--datasets $(or $(DATASET),$(DATASETS)))
+	@$(PY) -m lib.study.plan $(PARAMS) $(if $(DATASET)$(DATASETS),--datasets $(or $(DATASET),$(DATASETS)))
 
 calibration: $(VENV)/.installed ## prune LeNet-300-100 as the literature does, to check the pruner
-	@$(PY) -m lib.calibration params/calibration
+	@$(PY) -m lib.beyond.calibration params/calibration
 
 pdf: tex ## write the PDF from the results that are there
 	@mkdir -p $(BUILD)/paper
@@ -94,7 +94,7 @@ pdf: tex ## write the PDF from the results that are there
 verify: ## run the notebooks anew, and compare their tables with the committed ones
 	@test -d $(COMMITTED) || { echo "verify: there is no $(COMMITTED) to compare with" >&2; exit 2; }
 	@$(MAKE) --no-print-directory again
-	@$(PY) -m lib.verify $(COMMITTED) $(AGAIN)/figures
+	@$(PY) -m lib.output.verify $(COMMITTED) $(AGAIN)/figures
 
 expected: ## renew tests/smoke, with which verify PROFILE=smoke compares
 	@$(MAKE) --no-print-directory again PROFILE=smoke
@@ -132,10 +132,10 @@ bench: $(VENV)/.installed ## time training beside what a user would pick instead
 	$(PY) -m benchmarks.asked
 
 cache: $(VENV)/.installed ## say how much the cache of trained networks holds
-	@$(PY) -m lib.store
+	@$(PY) -m lib.study.store
 
 clean-cache: $(VENV)/.installed ## remove the trained networks, of every profile
-	@$(PY) -m lib.store clean
+	@$(PY) -m lib.study.store clean
 
 clean: ## remove what was built; keep .venv, the results and the cache of trained networks
 	rm -rf $(filter-out build/cache,$(wildcard build/*)) .pytest_cache .mypy_cache .ruff_cache
@@ -153,7 +153,7 @@ tex:
 
 # Bad parameters are refused before any kernel starts.
 check: $(VENV)/.installed
-	@$(PY) -m lib.parameters $(PARAMS) $(GIVEN)
+	@$(PY) -m lib.study.parameters $(PARAMS) $(GIVEN)
 
 # Always looked at, and run where an input's content is another than when it last was.
 $(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) \

@@ -16,10 +16,10 @@ import pandas as pd
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from lib import measures, store, study
-from lib.backends import Machine
-from lib.protocols import PROTOCOLS, PUBLISHED_WIDTHS
-from lib.study import IDENTITY, Shard
+from lib import measures, study
+from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS
+from lib.study import IDENTITY, Shard, store
+from lib.study.backends import Machine
 
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 """What makes oneDNN, MKL and PyTorch leave AVX-512 alone, as on a processor that has none."""

@@ -14,10 +14,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lib import adversary, corruptions, measures, saliency, seeds, store, study
+from lib import measures, saliency, seeds, study
 from lib.measures.base import frame
-from lib.protocols import PUBLISHED_WIDTHS
-from lib.study import Machine, Run
+from lib.networks.protocols import PUBLISHED_WIDTHS
+from lib.robustness import adversary, corruptions
+from lib.study import Machine, Run, store
 from lib.tasks import PUBLISHED_ORDER
 
 HERE = Path(__file__).resolve().parent

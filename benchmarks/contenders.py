@@ -22,10 +22,11 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from lib import protocols, seeds, training
-from lib.population import Population, blocks, owners, stack
-from lib.products import product
-from lib.protocols import Protocol
+from lib import seeds
+from lib.networks import protocols, training
+from lib.networks.population import Population, blocks, owners, stack
+from lib.networks.products import product
+from lib.networks.protocols import Protocol
 from lib.study import Shard
 from lib.tasks import Split
 
@@ -87,7 +88,7 @@ def train_at(shard: Shard, place: Place) -> Population:
 
 
 def population_threads(shard: Shard) -> Population:
-    """`lib.training` in one process, with threads over the cores."""
+    """`lib.networks.training` in one process, with threads over the cores."""
     return train_at(shard, (begin(shard), shard.split))
 
 
@@ -103,7 +104,7 @@ def on_each_core(train: Callable[[Shard], Any], shard: Shard) -> Any:
 
 
 def population(shard: Shard) -> Population:
-    """`lib.training` as `lib.study` calls it: a shard a core."""
+    """`lib.networks.training` as `lib.study` calls it: a shard a core."""
     return on_each_core(population_threads, shard)
 
 
@@ -120,7 +121,7 @@ def on_gpu(shard: Shard) -> Place:
 
 
 def population_gpu(shard: Shard) -> Population:
-    """`lib.training` on a GPU; the trained weights come back."""
+    """`lib.networks.training` on a GPU; the trained weights come back."""
     return train_at(shard, on_gpu(shard)).to("cpu")
 
 
@@ -145,7 +146,7 @@ def products_mm(weight: Tensor, residual: Tensor, inputs: Tensor) -> None:
 
 
 def products_onednn(weight: Tensor, residual: Tensor, inputs: Tensor) -> None:
-    """By what `lib.products` calls: oneDNN's."""
+    """By what `lib.networks.products` calls: oneDNN's."""
     product(weight, inputs)
     product(residual, inputs.T)
 

@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import ROOT, datasets, protocols, seeds, training
+from lib import ROOT, seeds
+from lib.networks import protocols, training
 from lib.study import Shard, changed
+from lib.tasks import datasets
 
 MIB = 2**20 if sys.platform == "darwin" else 2**10
 """What `ru_maxrss` counts to a mebibyte: bytes on macOS, kibibytes elsewhere."""

@@ -13,9 +13,10 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from lib import ROOT, store
+from lib import ROOT
 from lib.errors import UserError, told
-from lib.parameters import NOTEBOOKS
+from lib.study import store
+from lib.study.parameters import NOTEBOOKS
 
 HERE = Path(__file__).resolve().parent
 MINUTE = 60.0

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.growth import COST
-from lib.figures import DOUBLE, grid
+from lib.output.figures import DOUBLE, grid
 
 OURS, LIMIT, OTHER = "#0072B2", "#000000", "#777777"
 """The population, the speed limit, and everything else; each has its own marker too."""

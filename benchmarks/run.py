@@ -28,12 +28,13 @@ from benchmarks.contenders import (
     moved,
     train_at,
 )
-from lib import ROOT, figures, store
-from lib.population import Population
-from lib.protocols import PUBLISHED_SEEDS, PUBLISHED_WIDTHS, REPLAY_ORDER
-from lib.report import Report
-from lib.scores import logistic_loss
-from lib.study import Shard, changed, shards
+from lib import ROOT
+from lib.networks.population import Population
+from lib.networks.protocols import PUBLISHED_SEEDS, PUBLISHED_WIDTHS, REPLAY_ORDER
+from lib.networks.scores import logistic_loss
+from lib.output import figures
+from lib.output.report import Report
+from lib.study import Shard, changed, shards, store
 from lib.tasks import Split
 
 HERE = Path(__file__).resolve().parent

@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lib import datasets, tasks
-from lib.corruptions import CORRUPTIONS, amount, corrupt
+from lib import tasks
+from lib.robustness.corruptions import CORRUPTIONS, amount, corrupt
+from lib.tasks import datasets
 
 PATH = Path(__file__).with_name("corruptions.csv")
 SEVERITIES = range(1, 6)

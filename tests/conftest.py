@@ -10,8 +10,10 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from lib import datasets, store, study
-from lib.datasets import Dataset
+from lib import study
+from lib.study import store
+from lib.tasks import datasets
+from lib.tasks.datasets import Dataset
 
 settings.register_profile(
     "tests",

@@ -18,7 +18,7 @@ def threads(_: int) -> tuple[set[int], int]:
 
 def reads(_: int) -> tuple[int, int]:
     """The number of this process, and how often it has read the data by now."""
-    from lib import datasets
+    from lib.tasks import datasets
 
     datasets.load("MNIST")
     return os.getpid(), datasets.load.cache_info().misses
@@ -42,7 +42,8 @@ def kill(shard: str, log: Path) -> str:
 
 def train_unless_killed(shard, widths: list[int]) -> None:
     """Train a shard; but at seed 1, the first time beside this cache, kill the worker."""
-    from lib import store, study
+    from lib import study
+    from lib.study import store
 
     asked = store.CACHE.parent / "asked"
     if shard.seed == 1 and not asked.exists():

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from lib.datasets import Dataset
+from lib.tasks.datasets import Dataset
 
 TEST_ONLY = 0
 """A pixel of the border that is lit in test rows and in no training row."""

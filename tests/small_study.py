@@ -18,8 +18,9 @@ import psutil
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from lib import measures, store, study
-from lib.backends import Machine
+from lib import measures, study
+from lib.study import store
+from lib.study.backends import Machine
 
 SEEDS = {"published": [0, 42], "described": [0, 1, 2], "converged": [0]}
 SHARDS = study.shards("MNIST", ["0-1", "4-9"], SEEDS, widths=[2, 8], limit=100)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from lib import adversary
-from lib.adversary import lipschitz
 from lib.errors import UserError
-from lib.population import Population, owners
+from lib.networks.population import Population, owners
+from lib.robustness import adversary
+from lib.robustness.adversary import lipschitz
 from lib.seeds import generator
 from lib.tasks import Rows
 
@@ -124,7 +124,7 @@ def test_certified_is_within_exact_and_exact_within_attacked(seed):
 def test_an_attack_that_beats_a_certificate_is_an_error(monkeypatch):
     networks, rows = made(0)
     promise = torch.ones(len(networks), len(rows)).double()
-    monkeypatch.setattr("lib.adversary.robust.margin_bounds", lambda *_: promise)
+    monkeypatch.setattr("lib.robustness.adversary.robust.margin_bounds", lambda *_: promise)
     with pytest.raises(adversary.Unsound, match="certified rows were broken"):
         adversary.outcomes(networks, rows, (0.1, 0.9), generator("attack"))
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import agreement
-from lib import store
+from lib.study import store
 
 FOUND = pd.DataFrame(
     {

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import measures, protocols, pruning, seeds, study, training
+from lib import measures, pruning, seeds, study
 from lib.measures import audited, base
-from lib.scores import f1
+from lib.networks import protocols, training
+from lib.networks.scores import f1
 
 WIDTHS = [3, 8]
 SPARSITIES = [0.5, 0.9]

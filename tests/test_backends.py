@@ -14,10 +14,12 @@ from joblib.externals.loky import get_reusable_executor
 from test_store import content
 from threadpoolctl import threadpool_info
 
-from lib import backends, datasets, measures, store, study
-from lib.backends import HERE, Machine
+from lib import measures, study
 from lib.errors import UserError
 from lib.statistics import minimum_widths
+from lib.study import backends, store
+from lib.study.backends import HERE, Machine
+from lib.tasks import datasets
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,11 @@ from test_verdicts import typeset
 from torch import nn
 from torch.nn.utils import prune
 
-from lib import ROOT, calibration, lenet, parameters, report
-from lib.lenet import WEIGHTS, Recipe
+from lib import ROOT
+from lib.beyond import calibration, lenet
+from lib.beyond.lenet import WEIGHTS, Recipe
+from lib.output import report
+from lib.study import parameters
 
 TINY = Recipe("MNIST", epochs=2, batch=64, learning_rate=0.0012, held_out=100, limit=400)
 VALUES = {
@@ -98,7 +101,7 @@ def test_held_out_rows_are_not_trained_on_and_the_seed_draws_them(digits):
 
 def test_two_runs_from_nothing_give_the_same_table(digits, cache, monkeypatch):
     first = calibration.table(VALUES)
-    monkeypatch.setattr("lib.store.CACHE", cache / "other")
+    monkeypatch.setattr("lib.study.store.CACHE", cache / "other")
     pd.testing.assert_frame_equal(calibration.table(VALUES), first, check_exact=True)
     assert first.groupby("regime").size().to_dict() == {
         **{"rewound": 6, "one_shot": 4, "fine_tuned": 2, "random": 2}
@@ -200,7 +203,7 @@ def test_a_folder_without_its_file_is_named_and_make_paper_refuses_its_profile(t
     assert calibration.main([str(tmp_path)]) == 2
     assert "calibration.yaml is missing" in capsys.readouterr().err
     assert calibration.main([]) == 2
-    assert capsys.readouterr().err.startswith("usage: python -m lib.calibration")
+    assert capsys.readouterr().err.startswith("usage: python -m lib.beyond.calibration")
     assert parameters.main([str(ROOT / "params" / "calibration")]) == 2
     assert "common.yaml is missing" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ import pytest
 from lib import ROOT, claims
 from lib.claims import capacity, pruning, robustness, saliency, tasks
 from lib.claims.rules import NotMeasured, check_values, select
-from lib.parameters import NOTEBOOKS
+from lib.study.parameters import NOTEBOOKS
 from lib.tasks import PUBLISHED_ORDER
 
 FIGURES = ROOT / "figures"

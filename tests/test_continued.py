@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from lib import costs, store, study
-from lib.population import FIELDS
-from lib.study import Shard
+from lib import study
+from lib.networks.population import FIELDS
+from lib.study import Shard, costs, store
 
 WIDTHS = (0, 1, 2, 8)
 

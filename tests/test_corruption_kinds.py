@@ -10,9 +10,9 @@ from scipy import ndimage
 from skimage.feature import canny
 from skimage.transform import AffineTransform, warp
 
-from lib.corruptions import amount, corrupt
-from lib.corruptions.moved import RISE, shuffled, trail
-from lib.corruptions.overlaid import MUD, plasma, stroke, teeth
+from lib.robustness.corruptions import amount, corrupt
+from lib.robustness.moved import RISE, shuffled, trail
+from lib.robustness.overlaid import MUD, plasma, stroke, teeth
 
 DIGITS = checksums.digits()
 BLACK = torch.zeros(200, 784)

@@ -8,18 +8,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.corruptions import (
+from lib.errors import UserError
+from lib.networks.perturbed import expected_logits, occluded_everywhere
+from lib.networks.protocols import PROTOCOLS, initial
+from lib.robustness.corruptions import (
     AMOUNTS,
     CORRUPTIONS,
     MNIST_C,
     STUDIED,
     amount,
     corrupt,
-    expected_logits,
-    occluded_everywhere,
 )
-from lib.errors import UserError
-from lib.protocols import PROTOCOLS, initial
 
 NAMES = st.sampled_from(sorted(CORRUPTIONS))
 SEVERITIES = st.integers(1, 5)

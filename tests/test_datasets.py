@@ -16,8 +16,9 @@ import torch
 import torchvision
 from test_survival import READ_ONLY, Barred
 
-from lib import ROOT, datasets
+from lib import ROOT
 from lib.errors import UserError
+from lib.tasks import datasets
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",

@@ -13,13 +13,13 @@ from scipy.stats import kendalltau
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from lib import difficulty
-from lib.difficulty import ALL_PAIRS, HARDER_IF_LARGER, measure_all, n1, n3, ranked
 from lib.errors import UserError
-from lib.figures import subject
-from lib.parameters import check
+from lib.measures import difficulty
+from lib.measures.difficulty import HARDER_IF_LARGER, measure_all, n1, n3, ranked
+from lib.output.figures import subject
 from lib.statistics import FEWEST
-from lib.tasks import PUBLISHED_ORDER, Rows, digits, pair_rows
+from lib.study.parameters import check
+from lib.tasks import ALL_PAIRS, PUBLISHED_ORDER, Rows, digits, pair_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
 EXACT = ("fisher_ratio", "mean_image_ssim")

@@ -11,13 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from lib import measures, products, protocols, saliency, scores, study, training
-from lib.corruptions import CORRUPTIONS, corrupt
+from lib import measures, saliency, study
 from lib.errors import UserError
-from lib.layers import Layers
-from lib.population import Population
-from lib.protocols import PROTOCOLS, initial
-from lib.statistics import compare_models, interval, minimum_widths, paired_difference, qap, summary
+from lib.networks import products, protocols, scores, training
+from lib.networks.layers import Layers
+from lib.networks.population import Population
+from lib.networks.protocols import PROTOCOLS, initial
+from lib.robustness.corruptions import CORRUPTIONS, corrupt
+from lib.statistics import (
+    compare_models,
+    interval,
+    minimum_widths,
+    paired_difference,
+    qap,
+    summary,
+)
 from lib.tasks import SPLITS
 
 NAN, INF = float("nan"), float("inf")

@@ -14,8 +14,10 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib import rc_context, style
 from test_survival import named
 
-from lib import ROOT, backends, figures, store, study
-from lib.figures import Picture
+from lib import ROOT, study
+from lib.output import figures
+from lib.output.figures import Picture
+from lib.study import backends, store
 
 SOURCES = sorted(
     p for d in ("lib", "benchmarks", "scripts", "tests") for p in (ROOT / d).rglob("*.py")

@@ -18,10 +18,12 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from lib import ROOT, corruptions, explorer, figures, panel, saliency, study
+from lib import ROOT, saliency, study
 from lib.errors import UserError
-from lib.explorer import WIDGET
-from lib.parameters import defaults
+from lib.output import explorer, figures, panel
+from lib.output.explorer import WIDGET
+from lib.robustness import corruptions
+from lib.study.parameters import defaults
 
 PICTURE = {"image/png", "text/plain"}
 

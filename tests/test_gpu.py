@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib import ROOT, protocols, pruning, seeds, study, training
-from lib.backends import Machine
+from lib import ROOT, pruning, seeds, study
 from lib.errors import UserError
-from lib.layers import Layers, optimiser_of
-from lib.population import Population
-from lib.scores import f1, logistic_loss
+from lib.networks import protocols, training
+from lib.networks.layers import Layers, optimiser_of
+from lib.networks.population import Population
+from lib.networks.scores import f1, logistic_loss
 from lib.study import Shard
+from lib.study.backends import Machine
 from lib.tasks import Split
 
 WIDTHS = {"published": (2, 64), "described": (0, 1, 64), "converged": (0, 1, 64)}

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import ROOT, measures, plan, study
+from lib import ROOT, measures, study
 from lib.claims.robustness import corruption_leads
 from lib.measures.expected import ROWS
-from lib.parameters import read_profile
 from lib.statistics import holm
+from lib.study import plan
+from lib.study.parameters import read_profile
 from lib.tasks import PUBLISHED_ORDER
 
 KINDS = [f"kind {i}" for i in range(15)]

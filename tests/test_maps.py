@@ -16,7 +16,7 @@ from torch import nn
 
 from lib import saliency
 from lib.errors import UserError
-from lib.protocols import PROTOCOLS, initial
+from lib.networks.protocols import PROTOCOLS, initial
 
 WIDTHS = st.lists(st.integers(1, 12), min_size=1, max_size=3)
 SEEDS = st.integers(0, 2**32 - 1)

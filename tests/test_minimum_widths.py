@@ -5,9 +5,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from lib import difficulty, measures
-from lib.figures.capacity import learning_rate_maps
+from lib import measures
+from lib.measures import difficulty
 from lib.measures.capacity import BUDGET
+from lib.output.figures.capacity import learning_rate_maps
 from lib.statistics import compare_models, qap
 
 VALUES = {"published": "f1_train_best", "described": "f1_test", "converged": "f1_test"}

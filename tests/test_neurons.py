@@ -13,7 +13,7 @@ from test_population import SEEDS, WIDTHS, drawn
 from torch import Tensor, nn
 
 from lib import pruning
-from lib.neurons import (
+from lib.networks.neurons import (
     ablation,
     binned,
     cka,
@@ -28,7 +28,7 @@ from lib.neurons import (
     specialisation,
     top_quarter,
 )
-from lib.population import Population, owners, stack
+from lib.networks.population import Population, owners, stack
 from lib.tasks import Rows
 
 

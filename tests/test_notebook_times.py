@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from benchmarks.notebooks import times
 from lib.errors import UserError
-from lib.parameters import NOTEBOOKS
+from lib.study.parameters import NOTEBOOKS
 
 
 def executed(folder: Path, name: str, cells: dict[str, float]) -> None:

@@ -12,8 +12,9 @@ import papermill
 import pytest
 import yaml
 
-from lib import ROOT, parameters
-from lib.parameters import NOTEBOOKS, TYPES, check_notebook, defaults, main
+from lib import ROOT
+from lib.study import parameters
+from lib.study.parameters import NOTEBOOKS, TYPES, check_notebook, defaults, main
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "params").glob("*/common.yaml"))
 
@@ -201,7 +202,7 @@ def test_an_unknown_profile_is_answered_with_the_nearest(capsys):
 def test_without_one_folder_it_says_how_it_is_called(capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main([])
-    assert capsys.readouterr().err.startswith("usage: python -m lib.parameters")
+    assert capsys.readouterr().err.startswith("usage: python -m lib.study.parameters")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_a_notebook_opened_by_hand_checks_its_own_variables():
 def test_as_a_program_it_exits_with_2_and_one_line_or_with_0_and_none(profile):
     change(profile, "02_capacity", "threshold: 90")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "lib.parameters"]
+    command = [sys.executable, "-m", "lib.study.parameters"]
     runs = [
         subprocess.Popen(
             [*command, str(folder)], env=environment, encoding="utf-8", stdout=-1, stderr=-1

@@ -10,11 +10,12 @@ import pytest
 from conftest import EXECUTED
 from test_store import content
 
-from lib import ROOT, costs, datasets, plan, store, study
+from lib import ROOT, study
 from lib.claims.capacity import BUDGETS, FURTHER_RATES, PUBLISHED_RATES
-from lib.difficulty import ALL_PAIRS
-from lib.parameters import NOTEBOOKS, read_profile
-from lib.protocols import PUBLISHED_WIDTHS
+from lib.networks.protocols import PUBLISHED_WIDTHS
+from lib.study import costs, plan, store
+from lib.study.parameters import NOTEBOOKS, read_profile
+from lib.tasks import ALL_PAIRS, datasets
 
 LIKE_MNIST = ["FashionMNIST", "KMNIST"]
 

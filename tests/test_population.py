@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import UserError
-from lib.population import FIELDS, Population, blocks, owners, stack
-from lib.products import SMALL, product
+from lib.networks.population import FIELDS, Population, blocks, owners, stack
+from lib.networks.products import SMALL, product
 
 WIDTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 SEEDS = st.integers(0, 2**32)

@@ -9,8 +9,8 @@ from torch.nn.utils import prune
 
 from lib import pruning
 from lib.errors import UserError
-from lib.population import FIELDS, Population
-from lib.protocols import PROTOCOLS, initial
+from lib.networks.population import FIELDS, Population
+from lib.networks.protocols import PROTOCOLS, initial
 from lib.pruning.masking import order
 from lib.tasks import Rows
 

@@ -24,11 +24,12 @@ from test_training import (
 )
 from torch.nn.utils import prune
 
-from lib import pruning, training
+from lib import pruning
 from lib.errors import UserError
-from lib.layers import Masks
-from lib.population import FIELDS, Population, stack
-from lib.protocols import PROTOCOLS, Protocol, initial
+from lib.networks import training
+from lib.networks.layers import Masks
+from lib.networks.population import FIELDS, Population, stack
+from lib.networks.protocols import PROTOCOLS, Protocol, initial
 from lib.pruning import regimes
 from lib.tasks import SPLITS, Split
 

@@ -11,19 +11,20 @@ import yaml
 from _pytest.mark import ParameterSet
 from test_scores import lacking, results
 
-from lib import ROOT, published, saliency
+from lib import ROOT, saliency
 from lib.claims.capacity import BUDGETS
 from lib.claims.pruning import CONTROLS
-from lib.corruptions import CORRUPTIONS, MNIST_C
 from lib.measures import criteria
 from lib.measures.capacity import BUDGET
-from lib.parameters import NOTEBOOKS
-from lib.protocols import PROTOCOLS, PUBLISHED_WIDTHS
+from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS
+from lib.networks.scores import SCORES as FOUR
+from lib.networks.training import points
 from lib.pruning import METHODS
-from lib.scores import SCORES as FOUR
+from lib.robustness.corruptions import CORRUPTIONS, MNIST_C
 from lib.statistics import FEWEST
+from lib.study.parameters import NOTEBOOKS
 from lib.tasks import PUBLISHED_ORDER as FIVE
-from lib.training import points
+from lib.tasks import published
 
 FIGURES = ROOT / "figures"
 GENERATED = ROOT / "paper" / "generated"

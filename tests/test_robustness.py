@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import ROOT, measures, plan, study
-from lib.figures.robustness import power_table
-from lib.parameters import read_profile
+from lib import ROOT, measures, study
+from lib.networks.scores import f1
+from lib.output.figures.robustness import power_table
 from lib.pruning import Criterion, prune
-from lib.scores import f1
 from lib.statistics import power
+from lib.study import plan
+from lib.study.parameters import read_profile
 
 
 @pytest.fixture

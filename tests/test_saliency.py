@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 from lib import measures, saliency, study
 from lib.errors import UserError
 from lib.measures.permuted import permuted
-from lib.scores import logistic_loss
+from lib.networks.scores import logistic_loss
 from lib.tasks import Rows
 
 SEEDS = st.integers(0, 2**32 - 1)

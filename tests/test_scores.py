@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from lib import measures, pruning, study
-from lib.scores import SCORES, auc, f1, logistic_loss, scores
+from lib.networks.scores import SCORES, auc, f1, logistic_loss, scores
 
 LOGITS = st.one_of(st.floats(-30, 30, width=16), st.integers(-3, 3).map(float))
 """Such as occur, and few values, so that many rows are equal; none that differ in the last bit."""

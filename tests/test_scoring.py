@@ -11,8 +11,8 @@ from test_training import plain
 from torch import Tensor, nn
 
 from lib import pruning
-from lib.population import Population
-from lib.protocols import PROTOCOLS, initial
+from lib.networks.population import Population
+from lib.networks.protocols import PROTOCOLS, initial
 from lib.pruning.scoring import Scores, activation, flow, gradient, magnitude
 from lib.tasks import SPLITS, Rows
 

@@ -11,8 +11,8 @@ from test_population import SEEDS, WIDTHS, drawn
 from test_pruning import rows
 
 from lib import pruning
-from lib.layers import Masks
-from lib.population import Population, owners
+from lib.networks.layers import Masks
+from lib.networks.population import Population, owners
 from lib.pruning.sizes import GRID
 from lib.tasks import Rows
 

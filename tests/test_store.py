@@ -17,10 +17,12 @@ import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from lib import ROOT, measures, store, study, training
-from lib.backends import Machine
+from lib import ROOT, measures, study
 from lib.errors import UserError
-from lib.protocols import PROTOCOLS
+from lib.networks import training
+from lib.networks.protocols import PROTOCOLS
+from lib.study import store
+from lib.study.backends import Machine
 
 TENSORS = {
     "weights": torch.arange(12.0).reshape(3, 4).T,
@@ -478,7 +480,7 @@ def test_clean_removes_nothing_that_the_store_did_not_make(filled):
 
 def test_what_is_asked_of_the_cache_wrongly_is_answered_with_how_to_ask(capsys):
     assert store.main(["all"]) == 2
-    assert capsys.readouterr().err == "usage: python -m lib.store [clean]\n"
+    assert capsys.readouterr().err == "usage: python -m lib.study.store [clean]\n"
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ import yaml
 from small_study import alive, held
 from test_store import content, entry, flipped, shard
 
-from lib import ROOT, measures, parameters, store, study
+from lib import ROOT, measures, study
 from lib.errors import UserError
+from lib.study import parameters, store
 
 # A study that is killed, and killed again
 

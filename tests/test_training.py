@@ -14,13 +14,15 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from lib import datasets, measures, protocols, scores, store, study, training
-from lib.datasets import Dataset
+from lib import measures, study
 from lib.errors import UserError
-from lib.layers import Layers, stepped
-from lib.population import FIELDS, Population, stack
-from lib.protocols import PROTOCOLS, PUBLISHED_WIDTHS, REPLAY_ORDER, Protocol, initial
-from lib.tasks import SPLITS, Rows, Split
+from lib.networks import protocols, scores, training
+from lib.networks.layers import Layers, stepped
+from lib.networks.population import FIELDS, Population, stack
+from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS, REPLAY_ORDER, Protocol, initial
+from lib.study import store
+from lib.tasks import SPLITS, Rows, Split, datasets
+from lib.tasks.datasets import Dataset
 
 SHORT = {
     "published": replace(PROTOCOLS["published"], steps=12),

@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from test_claims import committed, noisy
 
-from lib import ROOT, claims, report, store
+from lib import ROOT, claims
 from lib.claims.__main__ import main, recompute
-from lib.latex import escaped
-from lib.parameters import NOTEBOOKS
+from lib.output import report
+from lib.output.latex import escaped
+from lib.study import store
+from lib.study.parameters import NOTEBOOKS
 
 FIGURES, GENERATED = ROOT / "figures", ROOT / "paper" / "generated"
 

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import ROOT, store, verify
-from lib.verify import SHOWN, TOLERANCES, main, read, tables, tolerance
+from lib import ROOT
+from lib.output import verify
+from lib.output.verify import SHOWN, TOLERANCES, main, read, tables, tolerance
+from lib.study import store
 
 SMOKE = ROOT / "tests" / "smoke"
 NETWORKS = pd.DataFrame(
@@ -265,7 +267,7 @@ def test_every_tolerance_is_of_something_and_has_a_reason():
 @pytest.mark.parametrize("arguments", [[], ["figures"], ["figures", "figures", "figures"]])
 def test_without_two_folders_it_says_how_it_is_called(capsys, arguments):
     assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith("usage: python -m lib.verify")
+    assert capsys.readouterr().err.startswith("usage: python -m lib.output.verify")
 
 
 def test_a_folder_without_tables_and_a_file_that_is_none_are_named(capsys, folders, tmp_path):
@@ -284,7 +286,7 @@ def test_as_a_program_it_exits_with_0_or_1_and_leaves_the_folders_as_they_are(fo
     write(other, "02_capacity/networks", changed(0, "n", 11))
     codes = [
         subprocess.run(
-            [sys.executable, "-m", "lib.verify", folders[0], now],
+            [sys.executable, "-m", "lib.output.verify", folders[0], now],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
         ).returncode

@@ -9,8 +9,8 @@ import torch
 from lib import measures, pruning, study
 from lib.errors import UserError
 from lib.measures import audited, neurons, versions
-from lib.population import FIELDS
-from lib.scores import f1
+from lib.networks.population import FIELDS
+from lib.networks.scores import f1
 
 SPARSITIES = [0.5, 0.9]
 STEPS = {"described": 3, "converged": 20}

@@ -6,11 +6,11 @@ No notebook is run, and no network is trained. What cannot be decided is said, w
 import sys
 from pathlib import Path
 
-from lib import store
 from lib.claims import decide, publish
 from lib.errors import UserError, told
-from lib.parameters import NOTEBOOKS
-from lib.report import folders
+from lib.output.report import folders
+from lib.study import store
+from lib.study.parameters import NOTEBOOKS
 
 
 def recompute(figures: Path, generated: Path) -> None:

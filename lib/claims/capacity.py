@@ -21,7 +21,7 @@ from lib.claims.rules import (
     supported_if,
     untestable,
 )
-from lib.protocols import PUBLISHED_WIDTHS
+from lib.networks.protocols import PUBLISHED_WIDTHS
 from lib.seeds import numpy_generator
 from lib.statistics import FEWEST, Agreement, compare_models, minimum_width, qap
 from lib.tasks import PUBLISHED_ORDER

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib import store
 from lib.claims.verdicts import RULES, joined, under
-from lib.latex import escaped, formatted
-from lib.protocols import PROTOCOLS
+from lib.networks.protocols import PROTOCOLS
+from lib.output.latex import escaped, formatted
+from lib.study import store
 
 SIGNS = {"supported": "✓", "partly": "(✓)", "not supported": "✗", "untestable": "?"}
 """What stands before a verdict, so that it can be told without colour."""

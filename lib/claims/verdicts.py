@@ -11,7 +11,7 @@ import yaml
 
 from lib.claims import capacity, pruning, robustness, saliency, tasks
 from lib.claims.rules import Finding, NotMeasured
-from lib.protocols import PROTOCOLS
+from lib.networks.protocols import PROTOCOLS
 from lib.pruning import READINGS
 
 RULES: dict[str, dict[str, str]] = yaml.safe_load(

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from lib import pruning, saliency, seeds, study
-from lib.corruptions import AMOUNTS, amount, corrupt
 from lib.measures.base import BOTH_READINGS, frame, masks_at, of_next_seed, start
 from lib.measures.maps import first
 from lib.measures.permuted import permuted
 from lib.measures.versions import pruned_networks
-from lib.population import Population
+from lib.networks.population import Population
+from lib.networks.scores import right
 from lib.pruning import Criterion
-from lib.scores import right
+from lib.robustness.corruptions import AMOUNTS, amount, corrupt
 from lib.statistics import summary
 from lib.study import Run, Shard
 

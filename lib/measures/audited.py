@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import torch
 
-from lib import protocols, pruning, seeds
-from lib.layers import Masks
+from lib import pruning, seeds
 from lib.measures.base import draws, evaluated, facts, frame, left, masks_at, start
-from lib.population import Population, stack
+from lib.networks import protocols
+from lib.networks.layers import Masks
+from lib.networks.population import Population, stack
 from lib.pruning import Criterion, Round
 from lib.study import Run
 

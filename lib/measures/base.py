@@ -8,15 +8,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import protocols, pruning, seeds
-from lib.datasets import SIDE
-from lib.layers import Masks
-from lib.neurons import count_by_network, dead
-from lib.population import Population
+from lib import pruning, seeds
+from lib.networks import protocols
+from lib.networks.layers import Masks
+from lib.networks.neurons import count_by_network, dead
+from lib.networks.population import Population
+from lib.networks.scores import scores
 from lib.pruning import Criterion
-from lib.scores import scores
 from lib.study import Run, load_shard
 from lib.tasks import Rows
+from lib.tasks.datasets import SIDE
 
 
 def frame(networks: int, **columns: object) -> pd.DataFrame:

@@ -8,10 +8,10 @@ import pandas as pd
 
 from lib import statistics
 from lib.measures.base import frame
-from lib.protocols import PROTOCOLS
-from lib.scores import SCORES, logistic_loss, scores
+from lib.networks.protocols import PROTOCOLS
+from lib.networks.scores import SCORES, logistic_loss, scores
+from lib.networks.training import points
 from lib.study import Run
-from lib.training import points
 
 
 def capacity(run: Run) -> pd.DataFrame:

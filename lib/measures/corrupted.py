@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from lib import datasets, seeds, tasks
-from lib.corruptions import AMOUNTS, amount, corrupt, occluded_everywhere
+from lib import seeds, tasks
 from lib.measures.base import PIXELS, frame
-from lib.scores import scores
+from lib.networks.perturbed import occluded_everywhere
+from lib.networks.scores import scores
+from lib.robustness.corruptions import AMOUNTS, amount, corrupt
 from lib.study import IDENTITY, Run
+from lib.tasks import datasets
 
 
 def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:

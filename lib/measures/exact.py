@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import adversary, seeds
+from lib import seeds
 from lib.measures.base import frame
 from lib.measures.versions import pruned_networks
-from lib.population import Population
+from lib.networks.population import Population
+from lib.robustness import adversary
 from lib.study import Run
 from lib.tasks import Rows
 

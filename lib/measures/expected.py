@@ -4,10 +4,11 @@ import pandas as pd
 import torch
 
 from lib import seeds
-from lib.corruptions import amount, expected_logits
-from lib.datasets import SIDE
 from lib.measures.base import frame
+from lib.networks.perturbed import expected_logits
+from lib.robustness.corruptions import amount
 from lib.study import Run
+from lib.tasks.datasets import SIDE
 
 ROWS = 20
 """How many rows of a network the mean is taken for, each by itself."""

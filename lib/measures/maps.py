@@ -11,7 +11,7 @@ from torch import Tensor
 from lib import saliency, tasks
 from lib.errors import UserError
 from lib.measures.base import PIXELS, draws, frame, start, versions
-from lib.scores import right
+from lib.networks.scores import right
 from lib.study import Run
 
 

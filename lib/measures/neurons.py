@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lib import neurons
 from lib.measures.base import frame, versions
 from lib.measures.versions import pruned_networks
-from lib.population import Population
+from lib.networks import neurons
+from lib.networks.population import Population
 from lib.study import Run
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import torch
 
-from lib import seeds, training
+from lib import seeds
 from lib.measures.audited import order
 from lib.measures.base import start
-from lib.population import Population
+from lib.networks import training
+from lib.networks.population import Population
 from lib.study import Run
 from lib.tasks import Rows
 

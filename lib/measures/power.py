@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib.measures.base import frame, versions
-from lib.scores import f1
+from lib.networks.scores import f1
 from lib.statistics import power
 from lib.study import Run
 

@@ -19,8 +19,8 @@ from lib.measures.base import (
     of_next_seed,
     versions,
 )
-from lib.neurons import count_by_network, embed, probe, silhouette, similarity
-from lib.population import Population
+from lib.networks.neurons import count_by_network, embed, probe, silhouette, similarity
+from lib.networks.population import Population
 from lib.pruning import Criterion
 from lib.study import IDENTITY, Run
 from lib.tasks import Rows

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from lib import pruning, study
 from lib.errors import unknown
 from lib.measures.audited import order, rounds
-from lib.population import Population, stack
+from lib.networks.population import Population, stack
 from lib.study import Run
 
 REGIMES = ("one_shot", "fine_tuned", "rewound")

@@ -5,7 +5,7 @@ around them, `controls` makes what a found mask is held against, and `sizes` cou
 Everything works on a whole population at once.
 """
 
-from lib.layers import Masks
+from lib.networks.layers import Masks
 from lib.pruning.controls import dense_widths, fresh, random_like, shuffled
 from lib.pruning.masking import (
     READINGS,

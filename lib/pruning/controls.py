@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lib.layers import Masks
-from lib.population import Population
-from lib.protocols import Protocol, initial
+from lib.networks.layers import Masks
+from lib.networks.population import Population
+from lib.networks.protocols import Protocol, initial
 from lib.pruning.masking import beyond, order, ranked
 from lib.pruning.scoring import uniform
 from lib.pruning.sizes import by_network

@@ -4,17 +4,17 @@ A weight's rank among the weights that compete with it (its layer's, or all of i
 the `count` lowest ranks go. So the count is exact, and ties go by index. Biases are never pruned.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lib.errors import UserError, unknown
-from lib.layers import Masks, refuse_mirrored
-from lib.population import Population
+from lib.networks.layers import Masks, refuse_mirrored
+from lib.networks.population import Population
+from lib.networks.scores import ascending
 from lib.pruning.scoring import Scores, flow, scores
-from lib.scores import ascending
 from lib.tasks import Rows
 
 READINGS = {"as_described": 1.0, "as_coded": 100.0}
@@ -104,16 +104,6 @@ class Ranks:
     layer2: Tensor
 
 
-def by_width(networks: Population) -> Iterator[Tensor]:
-    """The units of all networks of a width, int64 (networks, width), for one width after another.
-
-    Networks of one width are plain batches: nothing is padded, and no network needs a loop.
-    """
-    widths = torch.tensor(networks.widths, device=networks.owner.device)[networks.owner]
-    for width in widths.unique().tolist():
-        yield (widths == width).nonzero().view(-1, width)
-
-
 def ranked(networks: Population, scores: Scores, scope: str) -> Ranks:
     """Rank every weight by its score, among those of its network that are in `scope`.
 
@@ -123,7 +113,7 @@ def ranked(networks: Population, scores: Scores, scope: str) -> Ranks:
         raise unknown("pruning scope", scope, SCOPES)
     layer1 = torch.empty_like(scores.layer1, dtype=torch.int64)
     layer2 = torch.empty_like(scores.layer2, dtype=torch.int64)
-    for units in by_width(networks):
+    for units in networks.by_width():
         one = scores.layer1[:, units].movedim(1, 0)
         ranks1, layer2[units] = SCOPES[scope](one.flatten(1), scores.layer2[units])
         layer1[:, units] = ranks1.view(one.shape).movedim(0, 1)

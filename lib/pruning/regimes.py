@@ -13,14 +13,14 @@ from math import log
 import torch
 
 from lib.errors import unknown
-from lib.layers import Masks, refuse_mirrored
-from lib.population import Population
-from lib.protocols import Protocol
+from lib.networks.layers import Masks, refuse_mirrored
+from lib.networks.population import Population
+from lib.networks.protocols import Protocol
+from lib.networks.training import train
 from lib.pruning.masking import STUDIED, Criterion, apply, masks, ranked, whole
 from lib.pruning.scoring import ON_TRAINED, scores
 from lib.pruning.sizes import by_network
 from lib.tasks import Split
-from lib.training import train
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lib.errors import UserError, unknown
-from lib.layers import Layers, Masks
-from lib.population import Population, blocks
+from lib.networks.layers import Layers, Masks
+from lib.networks.population import Population, blocks
 from lib.tasks import Rows
 
 

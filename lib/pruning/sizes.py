@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lib.layers import Masks
-from lib.population import Population
+from lib.networks.layers import Masks
+from lib.networks.population import Population
+from lib.networks.scores import f1
 from lib.pruning.masking import Ranks, apply, beyond, competing
-from lib.scores import f1
 from lib.tasks import Rows
 
 GRID = (*(step / 20 for step in range(1, 19)), 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)

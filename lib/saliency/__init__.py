@@ -5,14 +5,7 @@ lies, and `faithfulness` what the pixels that it points at do to the logit. Maps
 rows, 784), signed or >= 0.
 """
 
-from lib.saliency.agreement import (
-    AGREEMENT,
-    flat,
-    hog,
-    spearman,
-    ssim,
-    top_decile_overlap,
-)
+from lib.saliency.agreement import AGREEMENT, flat, hog, spearman, ssim, top_decile_overlap
 from lib.saliency.faithfulness import deletion_and_insertion
 from lib.saliency.maps import (
     METHODS,

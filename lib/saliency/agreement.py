@@ -12,7 +12,7 @@ import torch
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from lib.datasets import SIDE
+from lib.tasks.datasets import SIDE
 
 
 class Agreement(NamedTuple):

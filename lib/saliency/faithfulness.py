@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lib.population import Population
+from lib.networks.population import Population
 
 STEPS = 20
 """Into how many equal steps an image's ink is cut."""

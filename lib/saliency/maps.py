@@ -11,11 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lib.corruptions import occluded_everywhere
-from lib.datasets import SIDE
 from lib.errors import UserError, unknown
-from lib.population import Population
-from lib.products import product
+from lib.networks.perturbed import occluded_everywhere
+from lib.networks.population import Population
+from lib.networks.products import product
+from lib.tasks.datasets import SIDE
 
 STEP = 0.1
 """The published finite difference's step, in units of a pixel's range."""

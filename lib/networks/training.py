@@ -1,0 +1,137 @@
+"""Training a population by a protocol, with its learning curves."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lib.networks.layers import (
+    Layers,
+    Masks,
+    MiniBatch,
+    optimiser_of,
+    recorded,
+    refuse_mirrored,
+    set_rate,
+)
+from lib.networks.population import Population, blocks
+from lib.networks.protocols import Protocol
+from lib.networks.scores import logistic_loss, scores
+from lib.tasks import Rows, Split
+
+Curves = dict[str, Tensor]
+"""Learning curves by name, each (points, networks): the loss and every score on a part's rows."""
+
+EVERY = 100
+"""Mini-batch steps from one point of the curves to the next."""
+
+
+def points(protocol: Protocol) -> list[int]:
+    """How many steps the networks had taken at each point of their curves.
+
+    In full batches before each step and after the last; in mini-batches after every `EVERY` steps,
+    and after the last.
+    """
+    if protocol.batch is None:
+        return list(range(protocol.steps + 1))
+    return [*range(EVERY, protocol.steps, EVERY), protocol.steps]
+
+
+def point(logits: Tensor, labels: Tensor, part: str) -> Curves:
+    """One point of the curves: loss and scores of each network on one part of the split."""
+    values = {"loss": logistic_loss(logits, labels), **scores(logits, labels)}
+    return {f"{name}_{part}": value for name, value in values.items()}
+
+
+def kept(found: Curves) -> Curves:
+    """A point of the curves that no later step overwrites."""
+    return {name: values.clone() for name, values in found.items()}
+
+
+def joined(found: list[Curves]) -> Curves:
+    """Points as curves."""
+    return {name: torch.stack([each[name] for each in found]) for name in found[0]}
+
+
+def train_full_batch(layers: Layers, rows: Rows, protocol: Protocol) -> Curves:
+    """All rows a step; the scores on those rows before each step and after the last."""
+    inputs = layers.inputs(rows.images)
+    optimiser = optimiser_of(protocol, layers)
+
+    def work() -> Curves:
+        parts = zip(blocks(inputs), blocks(rows.labels), strict=True)
+        logits = torch.cat([layers.accumulate(x, y, len(rows)) for x, y in parts], dim=1)
+        layers.step(optimiser)
+        return point(logits, rows.labels, "train")
+
+    step = recorded(work, layers, optimiser)
+    found = []
+    for rate in protocol.learning_rates:
+        set_rate(optimiser, rate)
+        found.append(kept(step()))
+    found.append(point(layers.logits(inputs), rows.labels, "train"))
+    return joined(found)
+
+
+def train_mini_batch(
+    layers: Layers, split: Split, protocol: Protocol, order: torch.Generator
+) -> Curves:
+    """Some rows a step, in an order that `order` draws, the same for all networks.
+
+    Curves are the scores of the batches since the last point as they were met, and of the held-out
+    rows after them, which nothing is chosen by.
+    """
+    train, held_out = layers.inputs(split.train.images), layers.inputs(split.held_out.images)
+    optimiser = optimiser_of(protocol, layers)
+    step = MiniBatch(layers, optimiser, train, split.train.labels)
+    met: list[tuple[Tensor, Tensor]] = []
+    found: list[Curves] = []
+    ends = set(points(protocol))
+    drawn = batches(split.train, protocol.batch or len(train), order)
+    for number, (rate, index) in enumerate(zip(protocol.learning_rates, drawn, strict=False), 1):
+        set_rate(optimiser, rate)
+        met.append((step(index), split.train.labels[index]))
+        if number in ends:
+            logits, labels = (torch.cat(each, dim=-1) for each in zip(*met, strict=True))
+            found.append(
+                point(logits, labels, "train")
+                | point(layers.logits(held_out), split.held_out.labels, "val")
+            )
+            met.clear()
+    return joined(found)
+
+
+def batches(rows: Rows, size: int, order: torch.Generator) -> Iterator[Tensor]:
+    """The places of the rows of one batch after another, epoch after epoch without an end.
+
+    An epoch meets every row once; its last batch has what is left.
+    """
+    while True:
+        yield from torch.randperm(len(rows), generator=order).to(rows.labels.device).split(size)
+
+
+def train(
+    population: Population,
+    split: Split,
+    protocol: Protocol,
+    order: torch.Generator,
+    masks: Masks | None = None,
+) -> tuple[Population, Curves]:
+    """Train a population on one split by one protocol; the trained networks and their curves.
+
+    Weights of unlit pixels stay what they were. `order` draws the order of the rows where the
+    protocol has mini-batches. Weights outside `masks` are 0 from the first step on and stay 0.
+    Raises `UserError` for masks of a network of width 0.
+    """
+    if masks is not None:
+        refuse_mirrored(population)
+        population = population.masked(masks.layer1, masks.layer2)
+    layers = Layers(population, split.lit, masks)
+    if protocol.batch is None:
+        curves = train_full_batch(layers, split.train, protocol)
+    else:
+        curves = train_mini_batch(layers, split, protocol, order)
+    weight1 = population.weight1.clone()
+    weight1[split.lit] = layers.weight1[:, :-1].T
+    bias1 = layers.weight1[:, -1].clone()
+    return Population(weight1, bias1, layers.weight2, layers.bias2, population.owner), curves

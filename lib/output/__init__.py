@@ -1,0 +1,1 @@
+"""What leaves: a table in; a picture, a number or a page out."""

@@ -1,0 +1,129 @@
+"""What training costs: FLOPs, counted, and the time they take here, from a short trial."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torchvision
+from joblib import cpu_count
+
+from lib import study
+from lib.networks.training import EVERY
+from lib.study import Shard, backends
+from lib.study import shard as shard_module
+from lib.study.backends import Machine
+from lib.tasks import datasets
+
+Speed = dict[str, tuple[float, float]]
+"""By protocol: seconds a shard takes beside its products, and seconds a FLOP, on one core."""
+
+TRIED = 5
+"""How many times as many steps the longer of two trials has more than the shorter."""
+
+ROWS = {"MNIST": 60_000, "FashionMNIST": 60_000, "KMNIST": 60_000, "EMNIST": 240_000}
+"""Rows of the training files (LeCun et al. 1998, Xiao et al. 2017, Clanuwat et al. 2018, Cohen et
+al. 2017), for a data set that is not on disk."""
+
+
+@cache
+def on_disk(dataset: str) -> bool:
+    """Whether a data set can be read without a network."""
+    if dataset == "MNIST":
+        return True
+    try:
+        reader = getattr(torchvision.datasets, dataset)
+        reader(str(datasets.DATA), download=False, **datasets.OPTIONS[dataset])
+    except RuntimeError:
+        return False
+    return True
+
+
+@cache
+def size(dataset: str, task: str, split: str, limit: int | None) -> tuple[float, int]:
+    """Training rows and lit pixels of a task, at seed 0: at others they differ by few.
+
+    For a data set that is not on disk: MNIST's rows, by as much more as its file has, all lit.
+    """
+    if on_disk(dataset):
+        rows = study.split_of(dataset, task, split, 0, limit)
+        return len(rows.train), int(rows.lit.sum())
+    more = 1 if limit else ROWS[dataset] / ROWS["MNIST"]
+    return size("MNIST", task, split, limit)[0] * more, datasets.SIDE**2
+
+
+def flops(shard: Shard) -> float:
+    """Floating-point operations of the two large products in all steps of all networks."""
+    return flops_of_any(replace(shard, seed=0))
+
+
+@cache
+def flops_of_any(shard: Shard) -> float:
+    """The FLOPs of a shard whatever its seed."""
+    rows, lit = size(shard.dataset, shard.task, shard.protocol.split, shard.limit)
+    a_step = rows / np.ceil(rows / (shard.protocol.batch or rows))  # the mean over an epoch
+    return 4 * a_step * (lit + 1) * shard.protocol.steps * sum(shard.widths)
+
+
+def trial(shard: Shard, steps: int) -> float:
+    """Processor seconds that a shard takes from its rows on disk, with so many steps."""
+    short = replace(shard, protocol=replace(shard.protocol, steps=steps))
+    study.split_of.cache_clear()
+    begin = time.process_time()
+    shard_module.train_networks(short, short.widths)
+    return time.process_time() - begin
+
+
+def speed(wanted: Iterable[Shard]) -> Speed:
+    """How fast all cores are at once, from a few steps of a shard a protocol.
+
+    The shard is the one with the most FLOPs. The least of a few trials is taken: other programs can
+    only make them longer.
+    """
+    found, cores = {}, cpu_count()
+    rising = sorted((replace(s, dataset="MNIST", device="cpu") for s in wanted), key=flops)
+    examples = {shard.protocol.name: shard for shard in rising}
+    for name, shard in examples.items():
+        few = 1 if shard.protocol.batch is None else EVERY
+        more = min(TRIED * few, max(1, shard.protocol.steps - few))
+        work = [(shard, steps) for steps in 3 * (few, few + more) for _ in range(cores)]
+        seconds = backends.run(trial, work, Machine(jobs=cores), f"calibration, {name}")
+        short, longer = np.reshape(seconds, (3, 2, cores)).min(axis=(0, 2))
+        a_step = max(longer - short, 0.0) / more
+        alike = replace(shard, protocol=replace(shard.protocol, steps=1))
+        found[name] = max(short - few * a_step, 0.0), a_step / flops(alike)
+    return found
+
+
+def steps_saved(wanted: Iterable[Shard]) -> dict[Shard, int]:
+    """The steps of each shard that another one of these takes, which it goes on from."""
+    saved: dict[Shard, int] = {}
+    alike: dict[Shard, list[Shard]] = {}
+    for shard in sorted(wanted, key=lambda shard: shard.protocol.steps):
+        what = replace(shard, protocol=replace(shard.protocol, steps=0), widths=())
+        shorter = alike.setdefault(what, [])
+        if shard_module.is_continuable(shard.protocol):
+            begun = (s.protocol.steps for s in shorter if {*shard.widths} <= {*s.widths})
+            saved[shard] = max(begun, default=0)
+            shorter.append(shard)
+    return saved
+
+
+def costs(wanted: Sequence[Shard], fast: Speed) -> pd.DataFrame:
+    """One row a shard: what it is, FLOPs, whether the store has it, and seconds still to go.
+
+    What a shard goes on from counts once.
+    """
+    rows, saved = [], steps_saved(wanted)
+    for shard in wanted:
+        missing = study.missing_widths(shard) if on_disk(shard.dataset) else shard.widths
+        setup, a_flop = fast[shard.protocol.name]
+        own = 1 - saved.get(shard, 0) / shard.protocol.steps
+        left = own * flops(replace(shard, widths=tuple(missing)))
+        seconds = setup + left * a_flop if missing else 0.0
+        identity = (shard.dataset, shard.protocol.name)
+        rows.append((*identity, 1, len(shard.widths), own * flops(shard), not missing, seconds))
+    names = ["dataset", "protocol", "shards", "networks", "flops", "in cache", "seconds"]
+    return pd.DataFrame(rows, columns=names)
