@@ -20,6 +20,8 @@ from lib import measures, study
 from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS
 from lib.study import IDENTITY, Shard, store
 from lib.study.backends import Machine
+from lib.study.tables import measured
+from lib.study.trained import train_shards
 
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 """What makes oneDNN, MKL and PyTorch leave AVX-512 alone, as on a processor that has none."""
@@ -38,8 +40,8 @@ def here(wanted: list[Shard], threads: int = 1, device: str = "cpu") -> pd.DataF
     try:
         wanted = study.placed(wanted, Machine(device=device))
         for shard in wanted:
-            study.train_shard(shard, shard.widths)
-        return pd.concat([study.measured(shard, measures.capacity, {}) for shard in wanted])
+            train_shards(shard, [shard])
+        return pd.concat([measured(shard, measures.capacity, {}) for shard in wanted])
     finally:
         torch.set_num_threads(before)
 

@@ -10,8 +10,7 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from lib import study
-from lib.study import store
+from lib.study import shard, store
 from lib.tasks import datasets
 from lib.tasks.datasets import Dataset
 
@@ -36,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setattr(store, "CACHE", folder)
     monkeypatch.setenv("LOW_CAPACITY_CACHE", str(folder))
-    study.split_of.cache_clear()  # it keeps rows by the name of a data set
+    shard.split_of.cache_clear()  # it keeps rows by the name of a data set
     return folder
 
 
@@ -44,7 +43,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Made-up digits, also wherever `lib` loads a data set."""
     monkeypatch.setattr(datasets, "load", made_up.dataset)
-    study.split_of.cache_clear()
+    shard.split_of.cache_clear()
     return made_up.dataset()
 
 

@@ -40,13 +40,12 @@ def kill(shard: str, log: Path) -> str:
     return shard
 
 
-def train_unless_killed(shard, widths: list[int]) -> None:
+def train_unless_killed(shard, group) -> None:
     """Train a shard; but at seed 1, the first time beside this cache, kill the worker."""
-    from lib import study
-    from lib.study import store
+    from lib.study import store, trained
 
     asked = store.CACHE.parent / "asked"
     if shard.seed == 1 and not asked.exists():
         asked.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    study.train_shard(shard, widths)
+    trained.train_shards(shard, group)

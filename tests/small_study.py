@@ -7,26 +7,23 @@ starts in turn, such as the processes of joblib, is in that group too.
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
 from contextlib import redirect_stderr
-from io import BytesIO
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import BinaryIO
 
 import psutil
 import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib import measures, study
-from lib.study import store
+from lib.study import store, trained
 from lib.study.backends import Machine
 
 SEEDS = {"published": [0, 42], "described": [0, 1, 2], "converged": [0]}
 SHARDS = study.shards("MNIST", ["0-1", "4-9"], SEEDS, widths=[2, 8], limit=100)
 FOLDERS = {shard.folder for shard in SHARDS}
 
-train_shard, write_with, fsync = study.train_shard, store.write_with, os.fsync
+train_shards, fsync = trained.train_shards, os.fsync
 
 
 def say(*words: object) -> None:
@@ -35,32 +32,18 @@ def say(*words: object) -> None:
         print(*words, file=file)
 
 
-def slow_write_with(path: Path, writer: Callable[[BinaryIO], object]) -> None:
-    """As `store.write_with`, with a pause half-way, so that a kill may well meet it there."""
-
-    def halves(file: BinaryIO) -> None:
-        writer(content := BytesIO())
-        middle = content.tell() // 2
-        file.write(content.getvalue()[:middle])
-        file.flush()
-        say("writing", path.name)
-        time.sleep(0.02)
-        file.write(content.getvalue()[middle:])
-
-    write_with(path, halves)
-
-
 def slow_fsync(descriptor: int) -> None:
-    """A pause when all is written, and not yet for good."""
-    time.sleep(0.01)
+    """A pause when all is written, and not yet for good, so that a kill may well meet it there."""
+    say("writing")
+    time.sleep(0.02)
     fsync(descriptor)
 
 
-def logged(shard: study.Shard, widths: list[int]) -> None:
+def logged(longest: study.Shard, group: list[study.Shard]) -> None:
     """Train a shard, and first say so; in whichever process that is."""
-    store.write_with, os.fsync = slow_write_with, slow_fsync
-    say("training", shard.folder)
-    train_shard(shard, widths)
+    os.fsync = slow_fsync
+    say("training", longest.folder)
+    train_shards(longest, group)
 
 
 def work(cache: Path, jobs: int) -> None:
@@ -69,7 +52,7 @@ def work(cache: Path, jobs: int) -> None:
     torch.set_num_threads(1)
     os.environ |= {"LOW_CAPACITY_CACHE": str(cache), "JOBLIB_TEMP_FOLDER": str(cache.parent)}
     store.CACHE = cache
-    study.train_shard = logged
+    trained.train_shards = logged
     with (
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         redirect_stderr(nowhere),

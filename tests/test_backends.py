@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import errands
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_info
 from lib import measures, study
 from lib.errors import UserError
 from lib.statistics import minimum_widths
-from lib.study import backends, store
+from lib.study import backends, store, trained
 from lib.study.backends import HERE, Machine
 from lib.tasks import datasets
 
@@ -75,7 +76,7 @@ def test_tables_and_networks_are_the_same_to_the_byte_though_a_worker_is_killed(
     for name in ("here", "processes", "dask"):
         machine = use(name)
         if name != "here":
-            monkeypatch.setattr(study, "train_shard", errands.train_unless_killed)
+            monkeypatch.setattr(trained, "train_shards", errands.train_unless_killed)
         tables[name] = study.table(STUDY, measures.capacity, machine)
         networks[name] = content(store.CACHE)
         assert (store.CACHE.parent / "asked").exists() == (name != "here")
@@ -186,13 +187,14 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence_and_without_work_not_a
 
 
 def test_what_another_run_has_trained_meanwhile_is_not_trained_again(monkeypatch):
-    shard, trained = STUDY[0], []
-    put = store.put
-    monkeypatch.setattr(store, "put", lambda *given: (trained.append(given[3]), put(*given)))
-    study.train_shard(shard, [2])
-    study.train_shard(shard, [2, 8])
-    study.train_shard(shard, [2, 8])
-    assert trained == [{"widths": [2]}, {"widths": [8]}]
+    narrow, shard = (replace(STUDY[0], widths=widths) for widths in ((2,), (2, 8)))
+    kept, put = [], store.put_networks
+    monkeypatch.setattr(
+        store, "put_networks", lambda *given: (kept.append(given[2]["widths"]), put(*given))
+    )
+    for each in (narrow, shard, shard):
+        trained.train_shards(each, [each])
+    assert [widths.tolist() for widths in kept] == [[2], [8]]
 
 
 def test_a_shard_is_named_by_what_it_is():

@@ -14,10 +14,10 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib import rc_context, style
 from test_survival import named
 
-from lib import ROOT, study
+from lib import ROOT
 from lib.output import figures
 from lib.output.figures import Picture
-from lib.study import backends, store
+from lib.study import backends, shard, store
 
 SOURCES = sorted(
     p for d in ("lib", "benchmarks", "scripts", "tests") for p in (ROOT / d).rglob("*.py")
@@ -70,9 +70,9 @@ def test_no_figure_is_one_of_pyplots_which_the_backend_shows_or_does_not(path):
 
 HASH = """
 import locale
-from lib import backends, store, study
+from lib.study import backends, shard
 assert locale.getpreferredencoding(False).upper() != "UTF-8"
-print(backends.code(), study.code_of(store.put))
+print(backends.code(), shard.code())
 """
 
 
@@ -83,7 +83,7 @@ def test_the_hash_of_the_code_is_the_same_in_every_locale(tmp_path, language, ch
     command = [sys.executable, "-c", HASH]
     said = subprocess.run(command, env=abroad, capture_output=True, encoding="utf-8", check=True)
     backends.code.cache_clear()
-    assert said.stdout.split() == [backends.code(), study.code_of(store.put)]
+    assert said.stdout.split() == [backends.code(), shard.code()]
 
 
 PLACE = {"read_text": 0, "write_text": 1, "open": 2}

@@ -18,7 +18,7 @@ from lib.networks import protocols, training
 from lib.networks.layers import Layers, optimiser_of
 from lib.networks.population import Population
 from lib.networks.scores import f1, logistic_loss
-from lib.study import Shard
+from lib.study import Shard, store, trained
 from lib.study.backends import Machine
 from lib.tasks import Split
 
@@ -88,18 +88,18 @@ def test_networks_of_a_gpu_and_of_a_processor_are_kept_under_two_names(name):
 
 def test_networks_that_a_gpu_trained_can_be_had_without_one_and_no_others(monkeypatch, cache):
     shard = replace(shard_of("described", (2,)), limit=100)
-    trained = replace(shard, device="cuda")
+    there = replace(shard, device="cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="finds no GPU here"):
         study.train([shard], Machine(device="cuda"))
     networks = begin(shard)
-    monkeypatch.setattr(study, "available", lambda device: "cpu")  # as if it were there
-    study.train_shard(trained, [2])
+    monkeypatch.setattr(trained, "available", lambda device: "cpu")  # as if it were there
+    trained.train_shards(there, [there])
     monkeypatch.undo()
-    monkeypatch.setattr(study.store, "CACHE", cache)
+    monkeypatch.setattr(store, "CACHE", cache)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert study.train([shard], Machine(device="cuda")) == [trained]
-    assert len(study.load_shard(trained).networks) == len(networks)
+    assert study.train([shard], Machine(device="cuda")) == [there]
+    assert len(study.load_shard(there).networks) == len(networks)
     assert study.missing_widths(shard) == [2]
 
 

@@ -43,7 +43,7 @@ def rows(networks: Population, seed: int) -> Rows:
 
 def doubled(networks: Population) -> Population:
     """The same networks in double precision."""
-    *weights, owner = (getattr(networks, name) for name in FIELDS)
+    *weights, owner, _ = (getattr(networks, name) for name in FIELDS)
     return Population(*(tensor.double() for tensor in weights), owner)
 
 

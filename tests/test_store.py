@@ -1,7 +1,7 @@
 """What was finished is kept, found again, checked, and never half written."""
 
-import ast
 import errno
+import inspect
 import os
 import resource
 import runpy
@@ -11,17 +11,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import made_up
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from joblib.externals.loky import get_reusable_executor
 
+import lib.measures
 from lib import ROOT, measures, study
 from lib.errors import UserError
 from lib.networks import training
 from lib.networks.protocols import PROTOCOLS
-from lib.study import store
+from lib.study import shard as shard_of
+from lib.study import store, tables
+from lib.study import trained as trained_networks
 from lib.study.backends import Machine
 
 TENSORS = {
@@ -39,20 +46,18 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_put_is_got_again(cache):
-    store.put("a/b", "one", TENSORS, {"widths": [2, 4]})
-    store.put("a/b", "two", {"x": torch.zeros(0)}, {})
-    (tensors, facts), (_, none) = store.get("a/b")
-    assert facts == {"widths": [2, 4]}
-    assert none == {}
+    store.put_networks("a/b", "one", TENSORS)
+    store.put_networks("a/b", "two", {"x": torch.zeros(0)})
+    tensors, _ = store.networks("a/b")
     assert tensors.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
         torch.testing.assert_close(tensors[name], tensor, rtol=0, atol=0, equal_nan=True)
-    assert store.get("a/c") == []
+    assert store.networks("a/c") == []
 
 
 def test_the_same_content_has_the_same_bytes_in_any_order(cache):
-    store.put("one", "x", TENSORS, {"a": 1, "b": 2})
-    store.put("two", "x", dict(reversed(TENSORS.items())), {"b": 2, "a": 1})
+    store.put_networks("one", "x", TENSORS)
+    store.put_networks("two", "x", dict(reversed(TENSORS.items())))
     assert content(cache / "one") == content(cache / "two")
 
 
@@ -98,22 +103,23 @@ def test_a_damaged_file_that_another_run_has_set_aside_meanwhile_is_left_out(
 ):
     study.train([shard()])
     path = entry(cache, shard())
+    folder = shard().folder
     monkeypatch.setattr(store, "checksum", lambda _: path.unlink())
     with pytest.warns(UserWarning, match="fails its checksum"):
-        assert store.get(shard().folder) == []
+        assert store.networks(folder) == []
 
 
 @pytest.fixture
 def trained(monkeypatch):
     """The shards that were trained, with the widths that were, as they are trained."""
     seen = []
-    original = study.train_shard
+    original = trained_networks.train_networks
 
-    def noted(shard, widths):
-        seen.append((shard.task, shard.protocol.name, shard.seed, tuple(widths)))
-        original(shard, widths)
+    def noted(shard, stops):
+        seen.append((shard.task, shard.protocol.name, shard.seed, shard.widths))
+        return original(shard, stops)
 
-    monkeypatch.setattr(study, "train_shard", noted)
+    monkeypatch.setattr(trained_networks, "train_networks", noted)
     return seen
 
 
@@ -135,48 +141,54 @@ def test_networks_are_kept_apart_by_all_that_they_depend_on(digits, monkeypatch)
     ]
     folders = {each.folder for each in (base, *others)}
     assert len(folders) == 6
-    monkeypatch.setattr(study, "code", lambda: "other code")
+    monkeypatch.setattr(shard_of, "code", lambda: "other code")
     assert base.folder not in folders
 
 
-SOURCE = '''
-def double(x):
-    """Twice x."""
-    return 2 * x
-'''
+def reached_from(*modules: str) -> set[str]:
+    """The files of lib that modules import, those that these import included.
+
+    Not those of `study`, which hand out work and keep what comes of it, and not what all stand on.
+    """
+    graph, found, todo = grimp.build_graph("lib"), set(), list(modules)
+    while todo:
+        if (module := todo.pop()) not in found and not module.startswith("lib.study"):
+            found.add(module)
+            todo += graph.find_modules_directly_imported_by(module)
+    places = [ROOT.joinpath(*module.split(".")) for module in found - {"lib", "lib.errors"}]
+    files = [path.with_suffix(".py") for path in places if not path.is_dir()]
+    return {str(path.relative_to(ROOT / "lib")) for path in files}
 
 
-@pytest.mark.parametrize(
-    ("source", "same"),
-    [
-        ("def double(x):\n    return 2 * x\n", True),
-        ('"""A module."""\n\n# why\ndef double(x):\n\n    return (2 * x)  # so\n', True),
-        ("def double(x):\n    'Another text.'\n    return 2 * x\n", True),
-        ("def double(x):\n    return 2 + x\n", False),
-        ("def double(x):\n    return 3 * x\n", False),
-        ("def double(y):\n    return 2 * y\n", False),
-        ("def double(x):\n    return 2 * x\n\nhalf = 0.5\n", False),
-    ],
-)
-def test_the_hash_of_code_depends_on_what_it_does_and_not_on_texts(tmp_path, source, same):
-    (tmp_path / "one.py").write_text(SOURCE, "utf-8")
-    (tmp_path / "two.py").write_text(source, "utf-8")
-    one, two = (store.code_hash([tmp_path / name]) for name in ("one.py", "two.py"))
-    assert (one == two) is same
+def test_the_key_of_networks_holds_every_file_that_their_training_reaches():
+    reached = reached_from("lib.networks.training", "lib.networks.protocols", "lib.tasks.pairs")
+    assert reached == set(shard_of.CODE)
 
 
-def imported(module: str) -> set[str]:
-    """The modules of lib that a module of lib imports, those that they import included."""
-    tree = ast.parse((ROOT / "lib" / f"{module}.py").read_text("utf-8"))
-    lines = [line for line in ast.walk(tree) if isinstance(line, ast.ImportFrom)]
-    found = {line.module.removeprefix("lib.") for line in lines if line.module.startswith("lib.")}
-    return found.union(*(imported(each) for each in found))
+SLOW = [m for m in vars(lib.measures).values() if inspect.ismodule(m) and hasattr(m, "RESTS_ON")]
 
 
-def test_the_cache_key_holds_the_code_of_every_module_that_training_uses():
-    hashed = {module.__name__.removeprefix("lib.") for module in study.CODE}
-    used = {"training", *imported("training"), *imported("seeds")}
-    assert used - {"errors"} == hashed
+@pytest.mark.parametrize("module", SLOW, ids=lambda module: module.__name__)
+def test_a_measure_names_all_the_files_that_its_kept_tables_rest_on(module):
+    function = next(f for f in vars(module).values() if inspect.getmodule(f) is module)
+    named = [ROOT / "lib" / name for name in tables.rests_on(function)]
+    files = {str(p.relative_to(ROOT / "lib")) for n in named for p in (n, *n.rglob("*.py"))}
+    assert reached_from(module.__name__) <= files | set(shard_of.CODE)
+
+
+@pytest.mark.parametrize("name", ["one.py", "folder/two.py", "folder/deep/three.py"])
+def test_a_key_changes_with_any_word_of_a_file_that_it_names(tmp_path, monkeypatch, name):
+    """Comments included: better trained anew than wrong."""
+    monkeypatch.setattr(shard_of, "ROOT", tmp_path)
+    for each in ("one.py", "folder/two.py", "folder/deep/three.py", "other.py"):
+        (tmp_path / "lib" / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lib" / each).write_text("x = 1\n", "utf-8")
+    code = shard_of.code.__wrapped__
+    before = code(("one.py", "folder"))
+    (tmp_path / "lib" / "other.py").write_text("x = 2\n", "utf-8")
+    assert code(("one.py", "folder")) == before
+    (tmp_path / "lib" / name).write_text("x = 1  # one\n", "utf-8")
+    assert code(("one.py", "folder")) != before
 
 
 def test_where_a_folder_cannot_be_made_one_sentence_says_so(tmp_path):
@@ -233,41 +245,19 @@ def test_a_folder_that_cannot_be_synced_is_no_error_and_a_failing_disk_is(tmp_pa
         store.write(tmp_path / "x.csv", b"2")
 
 
-def test_of_two_that_write_a_file_at_once_the_one_that_is_overtaken_leaves_it_whole(tmp_path):
-    path = tmp_path / "x.csv"
+def test_of_two_that_write_a_file_at_once_each_writes_all_of_its_own(tmp_path, monkeypatch):
+    """The second finishes while the first is about to; the last to finish is what is there."""
+    path, original = tmp_path / "x.csv", Path.replace
 
-    def overtaken(file):
-        file.write(b"half")
-        store.write(path, b"whole")
-        file.write(b" and half")
+    def overtaken(aside, target):
+        monkeypatch.setattr(Path, "replace", original)
+        store.write(path, b"second")
+        assert path.read_bytes() == b"second"
+        return original(aside, target)
 
-    store.write_with(path, overtaken)
-    assert content(tmp_path) == {"x.csv": b"whole"}
-
-
-def test_what_a_killed_run_left_aside_goes_when_its_file_is_there_and_nothing_else_does(tmp_path):
-    leftover = f".x.csv.{'0' * 16}.partial"
-    others = [f".y.csv.{'0' * 16}.partial", f".x.csv.z.{'0' * 16}.partial", ".x.csv.partial", "x"]
-    for name in (leftover, *others):
-        (tmp_path / name).write_bytes(b"half")
-    store.write(tmp_path / "x.csv", b"whole")
-    assert content(tmp_path).keys() == {"x.csv", *others}
-
-
-def test_what_was_left_beside_a_stored_file_goes_when_that_is_next_read(digits, cache):
-    study.train([shard()])
-    before = content(cache)
-    path = entry(cache, shard())
-    path.with_name(f".{path.name}.{'0' * 16}.partial").write_bytes(b"half")
-    study.train([shard()])
-    assert content(cache) == before
-
-
-def test_a_failure_of_what_writes_is_not_taken_for_a_file_that_another_run_has_finished(tmp_path):
-    store.write(tmp_path / "x.csv", b"before")
-    with pytest.raises(UserError, match=r"^cannot write \S+x.csv: No such file"):
-        store.write_with(tmp_path / "x.csv", lambda _: Path(tmp_path / "absent").read_bytes())
-    assert content(tmp_path) == {"x.csv": b"before"}
+    monkeypatch.setattr(Path, "replace", overtaken)
+    store.write(path, b"first")
+    assert content(tmp_path) == {"x.csv": b"first"}
 
 
 def test_a_file_that_cannot_be_written_to_its_end_is_not_there_at_all(cache):
@@ -275,7 +265,7 @@ def test_a_file_that_cannot_be_written_to_its_end_is_not_there_at_all(cache):
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
     try:
         with pytest.raises(UserError, match=r"cannot write .*File too large"):
-            store.put("folder", "x", {"large": torch.zeros(100_000)}, {})
+            store.put_networks("folder", "x", {"large": torch.zeros(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert content(cache) == {}
@@ -285,7 +275,10 @@ INTERRUPTED = """
 import sys
 import time
 import made_up, torch
-from lib import datasets, store, study, training
+from lib import study
+from lib.networks import training
+from lib.study import store, trained
+from lib.tasks import datasets
 import test_store
 torch.set_num_threads(1)
 datasets.load = made_up.dataset
@@ -309,7 +302,7 @@ def waiting(original):
         return original(*arguments)
     return of
 
-study.train_shard = counted(study.train_shard)
+trained.train_networks = counted(trained.train_networks)
 if at == "training":
     training.Layers.step = waiting(training.Layers.step)
 else:
@@ -336,8 +329,11 @@ def test_a_killed_run_keeps_its_finished_shards_and_the_next_trains_the_others(
     run.wait()
     kept = {path: path.read_bytes() for path in cache.rglob("*.safetensors")}
     assert set(kept) == {entry(cache, each) for each in wanted[:2]}
-    assert len(list(cache.rglob("*.partial"))) == (at == "writing")
+    left = list(cache.rglob("*.partial"))
+    assert len(left) == (at == "writing")
     study.train(wanted)
+    for path in left:
+        path.unlink()  # as `make clean-cache` does
     assert [seed for _, _, seed, _ in trained] == [2, 3]
     monkeypatch.setattr(store, "CACHE", tmp_path / "uninterrupted")
     study.train(wanted)
@@ -382,11 +378,94 @@ def test_a_csv_has_six_digits_and_one_kind_of_line_end(tmp_path):
     assert (tmp_path / "x.csv").read_bytes() == b"task,f1,w\n4-9,0.333333,\n"
 
 
-def test_what_is_got_comes_in_one_order_in_every_process():
-    names = [f"tensor{number}" for number in range(30)]
-    store.put("folder", "x", {name: torch.zeros(1) for name in names}, {})
-    ((tensors, _),) = store.get("folder")
-    assert list(tensors) == sorted(names)
+NAMES = st.text("abc_", min_size=1, max_size=5)
+COLUMNS = st.sampled_from(
+    [
+        st.integers(-(2**63), 2**63 - 1),
+        st.booleans(),
+        st.floats(allow_subnormal=True),
+        st.floats(width=32),
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=5),
+        st.sampled_from(["nan", "", "None", "1", "a,b", '"']),
+    ]
+)
+
+
+@st.composite
+def any_table(draw) -> pd.DataFrame:
+    """A table of the types that a measurement has."""
+    rows = draw(st.integers(1, 5))
+    columns = draw(st.dictionaries(NAMES, COLUMNS, min_size=1, max_size=4))
+    values = {n: draw(st.lists(each, min_size=rows, max_size=rows)) for n, each in columns.items()}
+    table = pd.DataFrame(values)
+    floats = table.select_dtypes("float64").columns
+    single = draw(st.lists(st.sampled_from(list(floats)), unique=True)) if len(floats) else []
+    with np.errstate(over="ignore"):
+        return table.astype(dict.fromkeys(single, np.float32))
+
+
+@given(any_table())
+def test_a_kept_table_is_the_very_table_that_it_was(table):
+    again = store.from_csv(store.as_csv(table))
+    assert (again.dtypes == table.dtypes).all()
+    for name in table:
+        one, other = (each[name].to_numpy() for each in (again, table))
+        if table[name].dtype.kind == "f":
+            signs = (np.where(np.isnan(each), 0, np.signbit(each)) for each in (one, other))
+            np.testing.assert_array_equal(*signs)
+        np.testing.assert_array_equal(one, other)
+    assert store.as_csv(again) == store.as_csv(table)
+
+
+def test_a_resumed_run_has_the_table_of_the_first(digits):
+    wanted = study.shards("MNIST", ["4-9"], {"published": [0, 42], "described": [3]}, [2, 8])
+    first, again = (study.table(wanted, measures.capacity, keep=True) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+
+
+def test_what_differs_by_protocol_reaches_each_and_is_the_key_of_its_own_alone(digits, cache):
+    wanted = study.shards("MNIST", ["4-9"], {"published": [0], "described": [0]}, [2])
+
+    def folders(**given: object) -> set[str]:
+        table = study.table(wanted, noted, keep=True, by_protocol={"value": given})
+        assert table.value.tolist() == [given.get("published", -1), given.get("described", -1)]
+        return {str(path.parent) for path in cache.rglob("*.csv")}
+
+    before = folders(published=1, described=2)
+    after = folders(published=1, described=3)
+    assert len(before) == 2
+    assert len(after) == 3
+    assert len(folders(published=1)) == 4
+
+
+def noted(run, value):
+    return pd.DataFrame({"network": [0], "value": [-1 if value is None else value]})
+
+
+def test_a_measure_may_yield_its_tables_one_by_one(digits):
+    def one_by_one(run):
+        for place in (1, 0, 1):
+            yield pd.DataFrame({"network": [place], "place": [place]})
+
+    table = study.table([shard(0, (2, 8))], one_by_one)
+    assert table[["width", "place"]].to_numpy().tolist() == [[8, 1], [2, 0], [8, 1]]
+
+
+def test_a_large_table_of_results_is_compressed_to_the_same_bytes_and_replaces_a_plain_one(
+    tmp_path, monkeypatch
+):
+    table = pd.DataFrame({"x": range(100)})
+    store.write_table(table, tmp_path / "x.csv")
+    monkeypatch.setattr(store, "LARGE", 100)
+    for _ in range(2):
+        store.write_table(table, tmp_path / "x.csv")
+        assert content(tmp_path).keys() == {"x.csv.gz"}
+    packed = (tmp_path / "x.csv.gz").read_bytes()
+    store.write_table(table, tmp_path / "y.csv")
+    assert (tmp_path / "y.csv.gz").read_bytes() == packed
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "x.csv.gz"), table)
+    store.write_table(table.iloc[:3], tmp_path / "x.csv")
+    assert "x.csv.gz" not in content(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("described", 4), ("converged", 230)])
@@ -423,24 +502,12 @@ def size(folder: Path) -> int:
 
 
 def test_the_size_of_the_cache_is_told_by_data_set_and_protocol(filled, capsys):
-    table = store.sizes()
-    assert table.index.tolist() == [("MNIST", "described"), ("MNIST", "published")]
-    assert table.shards.tolist() == [1, 2]
-    assert table.networks.tolist() == [3, 3]
-    assert table.entries.tolist() == [1, 2]
-    assert table.corrupt.tolist() == [0, 1]
-    assert table.partial.tolist() == [0, 1]
-    assert table.MB.sum() == pytest.approx(size(filled) / 1e6)
+    files = store.contents()
+    assert files.groupby("protocol").size().to_dict() == {"described": 1, "published": 4}
+    assert sorted(files.state) == ["corrupt", "partial", "whole", "whole", "whole"]
+    assert files.MB.sum() == pytest.approx(size(filled) / 1e6)
     assert store.main([]) == 0
-    assert (
-        f"3 shards, 6 networks, 0 tables, {size(filled) / 1e6:.1f} MB in {filled}"
-        in capsys.readouterr().out
-    )
-
-
-def test_an_entry_with_a_damaged_header_is_counted_as_holding_no_network(filled):
-    emptied(entry(filled, shard(0)))
-    assert store.sizes().networks.tolist() == [3, 1]
+    assert f"5 files, {size(filled) / 1e6:.1f} MB in {filled}" in capsys.readouterr().out
 
 
 def test_a_cache_that_is_not_there_holds_nothing_and_nothing_is_removed(cache, capsys):

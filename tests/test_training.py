@@ -50,7 +50,7 @@ def exactly(split: Split) -> Split:
 
 
 def doubled(networks: Population) -> Population:
-    *weights, owner = (getattr(networks, name) for name in FIELDS)
+    *weights, owner, _ = (getattr(networks, name) for name in FIELDS)
     return Population(*(tensor.double() for tensor in weights), owner)
 
 

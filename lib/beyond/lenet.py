@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from lib import seeds
-from lib.networks import products
 from lib.networks.products import product
 from lib.seeds import generator
 from lib.study import store
+from lib.study.shard import code
 from lib.tasks import datasets
 
 SIZES = (784, 300, 100, 10)
@@ -180,11 +178,11 @@ def train(
     }
 
 
-@lru_cache
-def code() -> str:
-    """The hash of the code that decides what a trained network is, taken once a process."""
-    modules = (datasets, products, seeds)
-    return store.code_hash([Path(__file__), *(Path(str(module.__file__)) for module in modules)])
+CODE = ("beyond/lenet.py", "networks/products.py", "seeds.py", "tasks/datasets.py")
+"""The files of lib that decide what a trained network is."""
+
+FACTS = ("epoch", "accuracy_held_out", "accuracy", "accuracy_last")
+"""What is kept of a training beside its network."""
 
 
 def content(start: State, kept: Masks) -> str:
@@ -201,11 +199,13 @@ def trained(
     Each training of a seed meets the rows in the same order.
     """
     data = datasets.load(recipe.dataset).checksum
-    key = store.digest(asdict(recipe), seed, data, code(), content(start, kept))
+    key = store.digest(asdict(recipe), seed, data, code(CODE), content(start, kept))
     folder = f"networks/{recipe.dataset}/lenet/{name}/seed{seed}-{key}"
-    for found in store.get(folder):
-        return found
+    for found in store.networks(folder):
+        facts = {each: found.pop(each).item() for each in FACTS}
+        return found, facts
     order = generator(recipe.dataset, "lenet", "order", seed)
     state, facts = train(start, kept, rows(recipe, seed), recipe, order)
-    store.put(folder, "network", state, facts | {"widths": [SIZES[1:-1]]})
+    numbers = {each: torch.tensor(facts[each], dtype=torch.float64) for each in FACTS}
+    store.put_networks(folder, "network", state | numbers)
     return state, facts

@@ -39,8 +39,8 @@ class Layers:
 
     weight1: (units, lit pixels + 1), the hidden bias as its last column; weight2: (units,); bias2:
     (networks,); member: (networks, units), 1 where a unit belongs to a network; readout: weight2
-    in that shape; owner: int64 (units,), the network of each unit; masks: of weight1 and weight2 in
-    their shapes, 1 and 0, or none.
+    in that shape; owner: int64 (units,), the network of each unit; linear: the first unit of each
+    network of width 0; masks: of weight1 and weight2 in their shapes, 1 and 0, or none.
     """
 
     def __init__(self, population: Population, lit: Tensor, masks: Masks | None = None) -> None:
@@ -51,7 +51,7 @@ class Layers:
         self.member, self.owner = members(population), population.owner
         self.contain()
         self.readout = self.member * self.weight2
-        self.linear = mirrored(self.weight1, self.weight2, self.member)
+        self.linear = torch.searchsorted(population.owner, population.linear.nonzero()[:, 0])
         self.sums: list[Tensor] = []
 
     def trained(self) -> list[Tensor]:
@@ -152,21 +152,9 @@ def turned(masks: Masks | None, lit: Tensor) -> list[Tensor]:
     return [torch.cat([masks.layer1[lit], bias]).T.contiguous(), masks.layer2]
 
 
-def mirrored(weight1: Tensor, weight2: Tensor, member: Tensor) -> Tensor:
-    """The first unit of each network that is two mirrored units, and so is linear.
-
-    relu(z) - relu(-z) = z: this is how a network of width 0, logistic regression, is held.
-    """
-    first = torch.diff(member.argmax(0), prepend=member.new_full((1,), -1)).nonzero()[:, 0]
-    first = first[member.sum(1) == 2]
-    signs = (weight2[first] == 1) & (weight2[first + 1] == -1)
-    return first[signs & (weight1[first] == -weight1[first + 1]).all(1)]
-
-
-def refuse_mirrored(population: Population) -> None:
+def refuse_linear(population: Population) -> None:
     """Raise `UserError` where a network is of width 0: one linear function, not two units."""
-    weight1 = torch.cat([population.weight1, population.bias1[None]]).T
-    if len(mirrored(weight1, population.weight2, members(population))):
+    if population.linear.any():
         raise UserError(
             "a network of width 0 (logistic regression, held as two mirrored units) cannot be"
             " pruned: give networks of width 1 or more"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lib.errors import UserError
 from lib.networks.products import product
 
-FIELDS = ("weight1", "bias1", "weight2", "bias2", "owner")
+FIELDS = ("weight1", "bias1", "weight2", "bias2", "owner", "linear")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class Population:
     """Networks f_k(x) = bias2_k + sum over units j of k: weight2_j relu(x . weight1_j + bias1_j).
 
     weight1: (features, units); bias1, weight2: (units,); bias2: (networks,); owner: int64
-    (units,), the network of each unit, in rising order.
+    (units,), the network of each unit, in rising order. linear: bool (networks,), whether a network
+    is of width 0, logistic regression, and held as two mirrored units: relu(z) - relu(-z) = z; by
+    default none is.
     """
 
     weight1: Tensor
@@ -31,6 +33,12 @@ class Population:
     weight2: Tensor
     bias2: Tensor
     owner: Tensor
+    linear: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.linear is None:
+            none = torch.zeros_like(self.bias2, dtype=torch.bool)
+            object.__setattr__(self, "linear", none)
 
     def __len__(self) -> int:
         return len(self.bias2)
@@ -115,6 +123,7 @@ class Population:
             self.weight2[units],
             self.bias2[network : network + 1],
             torch.zeros_like(self.owner[units]),
+            self.linear[network : network + 1],
         )
 
     def sequential(self, network: int) -> nn.Sequential:
@@ -169,4 +178,5 @@ def stack(populations: Sequence[Population]) -> Population:
         torch.cat([p.weight2 for p in populations]),
         torch.cat([p.bias2 for p in populations]),
         torch.cat([p.owner + s for p, s in zip(populations, shifts, strict=True)]),
+        torch.cat([p.linear for p in populations]),
     )

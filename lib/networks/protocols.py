@@ -149,7 +149,8 @@ def logistic_regression(protocol: Protocol, g: torch.Generator) -> Population:
         weight = torch.rand(FEATURES, 1, generator=g).mul_(2).sub_(1) / FEATURES**0.5
     pair = torch.tensor([1.0, -1.0])
     weight1 = weight * protocol.scale * pair
-    return Population(weight1, torch.zeros(2), pair, torch.zeros(1), owners([2]))
+    linear = torch.tensor([True])
+    return Population(weight1, torch.zeros(2), pair, torch.zeros(1), owners([2]), linear)
 
 
 def initial(

@@ -1,6 +1,7 @@
 """Training a population by a protocol, with its learning curves."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from lib.networks.layers import (
     MiniBatch,
     optimiser_of,
     recorded,
-    refuse_mirrored,
+    refuse_linear,
     set_rate,
 )
 from lib.networks.population import Population, blocks
@@ -53,8 +54,13 @@ def joined(found: list[Curves]) -> Curves:
     return {name: torch.stack([each[name] for each in found]) for name in found[0]}
 
 
-def train_full_batch(layers: Layers, rows: Rows, protocol: Protocol) -> Curves:
-    """All rows a step; the scores on those rows before each step and after the last."""
+def full_batches(
+    layers: Layers, rows: Rows, protocol: Protocol, stops: Container[int]
+) -> Iterator[tuple[int, Curves]]:
+    """All rows a step; at each stop its steps, and the scores on those rows before each of them.
+
+    And after the last.
+    """
     inputs = layers.inputs(rows.images)
     optimiser = optimiser_of(protocol, layers)
 
@@ -66,17 +72,17 @@ def train_full_batch(layers: Layers, rows: Rows, protocol: Protocol) -> Curves:
 
     step = recorded(work, layers, optimiser)
     found = []
-    for rate in protocol.learning_rates:
+    for number, rate in enumerate(protocol.learning_rates, 1):
         set_rate(optimiser, rate)
         found.append(kept(step()))
-    found.append(point(layers.logits(inputs), rows.labels, "train"))
-    return joined(found)
+        if number in stops:
+            yield number, joined([*found, point(layers.logits(inputs), rows.labels, "train")])
 
 
-def train_mini_batch(
+def mini_batches(
     layers: Layers, split: Split, protocol: Protocol, order: torch.Generator
-) -> Curves:
-    """Some rows a step, in an order that `order` draws, the same for all networks.
+) -> Iterator[tuple[int, Curves]]:
+    """Some rows a step, in an order that `order` draws, the same for all networks; to the end.
 
     Curves are the scores of the batches since the last point as they were met, and of the held-out
     rows after them, which nothing is chosen by.
@@ -98,7 +104,7 @@ def train_mini_batch(
                 | point(layers.logits(held_out), split.held_out.labels, "val")
             )
             met.clear()
-    return joined(found)
+    yield protocol.steps, joined(found)
 
 
 def batches(rows: Rows, size: int, order: torch.Generator) -> Iterator[Tensor]:
@@ -123,15 +129,37 @@ def train(
     protocol has mini-batches. Weights outside `masks` are 0 from the first step on and stay 0.
     Raises `UserError` for masks of a network of width 0.
     """
+    [(_, networks, curves)] = passing(population, split, protocol, order, masks)
+    return networks, curves
+
+
+def passing(
+    population: Population,
+    split: Split,
+    protocol: Protocol,
+    order: torch.Generator,
+    masks: Masks | None = None,
+    stops: Collection[int] = (),
+) -> Iterator[tuple[int, Population, Curves]]:
+    """As `train`; also what the networks are after each number of steps in `stops`, on the way.
+
+    Only full batches stop before the protocol's last step. Yields steps, networks, curves.
+    """
     if masks is not None:
-        refuse_mirrored(population)
+        refuse_linear(population)
         population = population.masked(masks.layer1, masks.layer2)
     layers = Layers(population, split.lit, masks)
     if protocol.batch is None:
-        curves = train_full_batch(layers, split.train, protocol)
+        reached = full_batches(layers, split.train, protocol, {*stops, protocol.steps})
     else:
-        curves = train_mini_batch(layers, split, protocol, order)
-    weight1 = population.weight1.clone()
-    weight1[split.lit] = layers.weight1[:, :-1].T
-    bias1 = layers.weight1[:, -1].clone()
-    return Population(weight1, bias1, layers.weight2, layers.bias2, population.owner), curves
+        reached = mini_batches(layers, split, protocol, order)
+    for steps, curves in reached:
+        weight1 = population.weight1.clone()
+        weight1[split.lit] = layers.weight1[:, :-1].T
+        trained = {
+            "weight1": weight1,
+            "bias1": layers.weight1[:, -1].clone(),
+            "weight2": layers.weight2.clone(),
+            "bias2": layers.bias2.clone(),
+        }
+        yield steps, replace(population, **trained), curves

@@ -4,12 +4,13 @@ It needs ipywidgets in the kernel and in the frontend. Where either has none, th
 at what it began with, as a picture.
 """
 
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 from lib.errors import UserError
-from lib.output.panel import Choice, Panel, choice, offered, panel
-from lib.study.plan import Settings
+from lib.output.panel import Choice, Offer, Panel, choice, offer, panel
+from lib.study import Shard
 
 try:
     import ipywidgets as widgets
@@ -29,24 +30,24 @@ class Explorer:
     controls: widgets by the name of what they choose; words, picture: the widgets of the panel.
     """
 
-    def __init__(self, settings: Settings, begin: Choice) -> None:
-        self.settings = settings
+    def __init__(self, offered: Offer, begin: Choice) -> None:
+        self.offered = offered
         self.controls = {
             name: control(name, values, getattr(begin, name))
-            for name, values in offered(settings).items()
+            for name, values in offered.may_be.items()
         }
         self.words = widgets.HTML()
         self.picture = widgets.Image(format="png", layout={"max_width": "560px"})
         for each in self.controls.values():
             each.observe(lambda _: self.update(), "value")
-        self.panel = panel(settings, begin)
+        self.panel = panel(offered, begin)
         self.show(self.panel)
 
     def update(self) -> None:
         """Show what the controls say; what goes wrong is shown in the place of the picture."""
         chosen = Choice(**{name: each.value for name, each in self.controls.items()})
         try:
-            self.panel = panel(self.settings, chosen)
+            self.panel = panel(self.offered, chosen)
         except Exception as error:  # nobody would see what is raised here
             self.fail(error)
         else:
@@ -81,11 +82,12 @@ def control(name: str, values: list[Any], value: Any) -> Any:
     return widgets.Dropdown(options=shown, value=value, description=name)
 
 
-def show(settings: Settings, **given: Any) -> Explorer | Panel:
+def show(shards: Iterable[Shard], settings: Mapping[str, Any], **given: Any) -> Explorer | Panel:
     """The explorer, or without ipywidgets a still panel, beginning with what is `given`.
 
-    settings: the parameters of notebook 05; given: parts of a `Choice` by name. Raises `UserError`
-    where something is given that is not on offer.
+    shards: the networks to look at; settings: the parameters of notebook 05; given: parts of a
+    `Choice` by name. Raises `UserError` where something is given that is not on offer.
     """
-    begin = choice(settings, **given)
-    return Explorer(settings, begin) if widgets else panel(settings, begin)
+    offered = offer(shards, settings)
+    begin = choice(offered, **given)
+    return Explorer(offered, begin) if widgets else panel(offered, begin)

@@ -5,6 +5,7 @@ has trained, and whatever there is of corruptions and of kinds of map.
 """
 
 from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,9 +19,7 @@ from lib.output import figures
 from lib.output.figures.panel import draw
 from lib.pruning import Criterion
 from lib.robustness import corruptions
-from lib.study import Shard, plan
-from lib.study.backends import Machine
-from lib.study.plan import Settings
+from lib.study import Machine, Shard
 from lib.tasks import Rows
 
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -57,21 +56,29 @@ class Panel:
         return {"image/png": b64encode(self.picture).decode(), "text/plain": self.words}
 
 
-def networks(settings: Settings) -> list[Shard]:
-    """The networks on offer: those that notebook 05 compares, of each protocol's first seed."""
-    first = {protocol: each[:1] for protocol, each in settings["seeds"].items()}
-    shards = plan.networks({**settings, "seeds": first})
-    where = {name: settings[name] for name in ("device", "scheduler")}
-    return study.placed(shards, Machine(**where))
+@dataclass(frozen=True)
+class Offer:
+    """What there is to choose from.
+
+    shards: by task and protocol; may_be: what each part of a choice may be, by its name; usual: the
+    parts that a choice has where nothing else is said.
+    """
+
+    shards: Mapping[tuple[str, str], Shard]
+    may_be: Mapping[str, list[Any]]
+    usual: Mapping[str, Any]
 
 
-def offered(settings: Settings) -> dict[str, list[Any]]:
-    """What each part of a choice may be, by its name."""
-    shards = networks(settings)
-    return {
-        "task": list(dict.fromkeys(shard.task for shard in shards)),
-        "protocol": list(settings["seeds"]),
-        "width": list(shards[0].widths),
+def offer(shards: Iterable[Shard], settings: Mapping[str, Any]) -> Offer:
+    """The networks of each protocol's first seed among these shards; settings: of notebook 05."""
+    here = Machine(**{name: settings[name] for name in ("device", "scheduler")})
+    of_first_seed: dict[tuple[str, str], Shard] = {}
+    for shard in study.placed(list(shards), here):
+        of_first_seed.setdefault((shard.task, shard.protocol.name), shard)
+    may_be: dict[str, list[Any]] = {
+        "task": list(dict.fromkeys(task for task, _ in of_first_seed)),
+        "protocol": list(dict.fromkeys(protocol for _, protocol in of_first_seed)),
+        "width": list(next(iter(of_first_seed.values())).widths),
         "sparsity": sorted({*SPARSITIES, settings["sparsity"]}),
         "reading": list(pruning.READINGS),
         "row": list(range(settings["rows"])),
@@ -79,22 +86,22 @@ def offered(settings: Settings) -> dict[str, list[Any]]:
         "severity": list(range(1 + min(map(len, corruptions.AMOUNTS.values())))),
         "method": list(saliency.METHODS),
     }
+    own = {name: settings[name] for name in ("task", "width", "sparsity")}
+    first = {name: values[0] for name, values in may_be.items()}
+    return Offer(of_first_seed, may_be, first | {"protocol": "converged", "severity": 3} | own)
 
 
-def choice(settings: Settings, **given: Any) -> Choice:
+def choice(offered: Offer, **given: Any) -> Choice:
     """A choice: what is given, else the notebook's own pair, width and sparsity, or the usual.
 
     Raises `UserError` where something is given that is no part of a choice, or not on offer.
     """
-    may_be = offered(settings)
-    own = {name: settings[name] for name in ("task", "width", "sparsity")}
-    usual = {"protocol": "converged", "severity": 3}
-    values = {name: of_it[0] for name, of_it in may_be.items()} | usual | own | given
+    values = {**offered.usual, **given}
     for name, value in values.items():
-        if name not in may_be:
-            raise unknown("part of a choice", name, may_be)
-        if value not in may_be[name]:
-            raise unknown(name, value, may_be[name])
+        if name not in offered.may_be:
+            raise unknown("part of a choice", name, offered.may_be)
+        if value not in offered.may_be[name]:
+            raise unknown(name, value, offered.may_be[name])
     return Choice(**values)
 
 
@@ -105,10 +112,9 @@ def loaded(shard: Shard) -> tuple[Population, Rows]:
     return study.load_shard(shard).networks, shard.scored
 
 
-def panel(settings: Settings, chosen: Choice) -> Panel:
+def panel(offered: Offer, chosen: Choice) -> Panel:
     """What a choice looks like. Raises `UserError` where the pair has fewer rows than asked for."""
-    here = chosen.task, chosen.protocol
-    [shard] = [s for s in networks(settings) if (s.task, s.protocol.name) == here]
+    shard = offered.shards[chosen.task, chosen.protocol]
     run, rows = loaded(shard)
     if chosen.row >= len(rows):
         raise UserError(f"there is no row {chosen.row}: {shard} is scored on {len(rows)} rows")

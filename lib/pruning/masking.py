@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lib.errors import UserError, unknown
-from lib.networks.layers import Masks, refuse_mirrored
+from lib.networks.layers import Masks, refuse_linear
 from lib.networks.population import Population
 from lib.networks.scores import ascending
 from lib.pruning.scoring import Scores, flow, scores
@@ -133,7 +133,7 @@ def rank(
     and "snip". Raises `UserError` for an unknown method or scope, a missing `draws` or `rows`, and
     a network of width 0.
     """
-    refuse_mirrored(networks)
+    refuse_linear(networks)
     return ranked(networks, scores(networks, criterion.method, draws, rows), criterion.scope)
 
 
@@ -198,7 +198,7 @@ def synflow(networks: Population, sparsity: float, scope: str = "global") -> Mas
     After round k of n, (1 - sparsity)^(k / n) of the weights are left, each time those with the
     most flow through what the round before left. Raises `UserError` for a network of width 0.
     """
-    refuse_mirrored(networks)
+    refuse_linear(networks)
     kept = whole(networks)
     steps = [1 - (1 - sparsity) ** (step / ROUNDS) for step in range(1, ROUNDS)]
     for share in (*steps, sparsity):

@@ -13,7 +13,7 @@ from math import log
 import torch
 
 from lib.errors import unknown
-from lib.networks.layers import Masks, refuse_mirrored
+from lib.networks.layers import Masks, refuse_linear
 from lib.networks.population import Population
 from lib.networks.protocols import Protocol
 from lib.networks.training import train
@@ -63,7 +63,7 @@ def trained(
     A unit whose output is pruned has a gradient of exactly 0 and stays what it was, so such units
     stay outside: of a network pruned by layer to 95 %, nineteen in twenty.
     """
-    refuse_mirrored(initial)
+    refuse_linear(initial)
     begin = apply(initial, kept)
     lost = by_network(initial, kept.layer2) == 0  # such a network is no smaller for it
     heard = kept.layer2 | lost[initial.owner]
@@ -78,7 +78,7 @@ def trained(
     end, _ = train(part, split, protocol, order.clone_state(), on)
     weight1, bias1, weight2 = (each.clone() for each in (begin.weight1, begin.bias1, begin.weight2))
     weight1[:, heard], bias1[heard], weight2[heard] = end.weight1, end.bias1, end.weight2
-    return Population(weight1, bias1, weight2, end.bias2, begin.owner)
+    return replace(begin, weight1=weight1, bias1=bias1, weight2=weight2, bias2=end.bias2)
 
 
 def fine_tuned(

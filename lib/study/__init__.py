@@ -1,29 +1,16 @@
 """What a study is: which networks, trained where, kept how, measured into which table.
 
-`shard` says what a group of networks is, trains or loads it, and measures it; `store` keeps what
-was computed, `backends` hands work out, `parameters` checks what a notebook is given, `plan` says
-what a profile trains and `costs` how long that takes.
+`shard` says what a group of networks is, `trained` trains or loads it, `tables` measures it;
+`store` keeps what was computed, `backends` hands work out, `parameters` checks what a notebook is
+given, `plan` counts what a profile trains and `costs` says how long that takes.
 """
 
 from lib.study.backends import Machine
-from lib.study.shard import (
-    CODE,
-    IDENTITY,
-    Run,
-    Shard,
-    changed,
-    kept_networks,
-    load_shard,
-    missing_widths,
-    placed,
-    shards,
-    split_of,
-    table,
-    train,
-)
+from lib.study.shard import IDENTITY, Shard, changed, shards
+from lib.study.tables import kept_networks, table
+from lib.study.trained import Run, load_shard, missing_widths, placed, train
 
 __all__ = [
-    "CODE",
     "IDENTITY",
     "Machine",
     "Run",
@@ -34,7 +21,6 @@ __all__ = [
     "missing_widths",
     "placed",
     "shards",
-    "split_of",
     "table",
     "train",
 ]

@@ -10,11 +10,11 @@ import pandas as pd
 import torchvision
 from joblib import cpu_count
 
-from lib import study
 from lib.networks.training import EVERY
-from lib.study import Shard, backends
-from lib.study import shard as shard_module
+from lib.study import backends
 from lib.study.backends import Machine
+from lib.study.shard import Shard, split_of
+from lib.study.trained import missing_widths, together, train_networks
 from lib.tasks import datasets
 
 Speed = dict[str, tuple[float, float]]
@@ -48,7 +48,7 @@ def size(dataset: str, task: str, split: str, limit: int | None) -> tuple[float,
     For a data set that is not on disk: MNIST's rows, by as much more as its file has, all lit.
     """
     if on_disk(dataset):
-        rows = study.split_of(dataset, task, split, 0, limit)
+        rows = split_of(dataset, task, split, 0, limit)
         return len(rows.train), int(rows.lit.sum())
     more = 1 if limit else ROWS[dataset] / ROWS["MNIST"]
     return size("MNIST", task, split, limit)[0] * more, datasets.SIDE**2
@@ -70,9 +70,10 @@ def flops_of_any(shard: Shard) -> float:
 def trial(shard: Shard, steps: int) -> float:
     """Processor seconds that a shard takes from its rows on disk, with so many steps."""
     short = replace(shard, protocol=replace(shard.protocol, steps=steps))
-    study.split_of.cache_clear()
+    split_of.cache_clear()
     begin = time.process_time()
-    shard_module.train_networks(short, short.widths)
+    for _ in train_networks(short, [steps]):
+        pass
     return time.process_time() - begin
 
 
@@ -97,33 +98,29 @@ def speed(wanted: Iterable[Shard]) -> Speed:
     return found
 
 
-def steps_saved(wanted: Iterable[Shard]) -> dict[Shard, int]:
-    """The steps of each shard that another one of these takes, which it goes on from."""
-    saved: dict[Shard, int] = {}
-    alike: dict[Shard, list[Shard]] = {}
-    for shard in sorted(wanted, key=lambda shard: shard.protocol.steps):
-        what = replace(shard, protocol=replace(shard.protocol, steps=0), widths=())
-        shorter = alike.setdefault(what, [])
-        if shard_module.is_continuable(shard.protocol):
-            begun = (s.protocol.steps for s in shorter if {*shard.widths} <= {*s.widths})
-            saved[shard] = max(begun, default=0)
-            shorter.append(shard)
-    return saved
-
-
 def costs(wanted: Sequence[Shard], fast: Speed) -> pd.DataFrame:
-    """One row a shard: what it is, FLOPs, whether the store has it, and seconds still to go.
+    """One row a training: what it is, FLOPs, whether the store has it, and seconds still to go.
 
-    What a shard goes on from counts once.
+    A training that passes through others is one (`trained.together`); their shards and networks
+    count beside it.
     """
-    rows, saved = [], steps_saved(wanted)
-    for shard in wanted:
-        missing = study.missing_widths(shard) if on_disk(shard.dataset) else shard.widths
-        setup, a_flop = fast[shard.protocol.name]
-        own = 1 - saved.get(shard, 0) / shard.protocol.steps
-        left = own * flops(replace(shard, widths=tuple(missing)))
-        seconds = setup + left * a_flop if missing else 0.0
-        identity = (shard.dataset, shard.protocol.name)
-        rows.append((*identity, 1, len(shard.widths), own * flops(shard), not missing, seconds))
-    names = ["dataset", "protocol", "shards", "networks", "flops", "in cache", "seconds"]
-    return pd.DataFrame(rows, columns=names)
+    rows = []
+    for group in together(wanted):
+        widths = sorted({width for shard in group for width in shard.widths})
+        longest = replace(group[-1], widths=tuple(widths))
+        here = on_disk(longest.dataset)
+        missing = {w for s in group for w in (missing_widths(s) if here else s.widths)}
+        setup, a_flop = fast[longest.protocol.name]
+        left = flops(replace(longest, widths=tuple(sorted(missing))))
+        rows.append(
+            {
+                "dataset": longest.dataset,
+                "protocol": longest.protocol.name,
+                "shards": len(group),
+                "networks": sum(len(shard.widths) for shard in group),
+                "flops": flops(longest),
+                "in cache": 0 if missing else len(group),
+                "seconds": setup + left * a_flop if missing else 0.0,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,16 +1,16 @@
-"""What was computed, kept by what it is: an atomic, checked cache, tables, and provenance.
+"""What was computed, kept by what it rests on: networks as safetensors, tables as CSV.
 
-An entry is a safetensors file (tensors and text, never code) in a folder named after a hash of
-everything that the result depends on. Its own name ends in the checksum of its content, so that a
-torn or altered file is noticed, set aside, and computed again. No time stamp is ever read.
+A file lies in a folder named after a hash of everything that the result depends on. Its own name
+ends in the checksum of its content, so that a torn or altered file is noticed, set aside, and
+computed again. No time stamp is ever read, and nothing that is read can run code.
 
 `python -m lib.study.store` says how large the cache is, and with `clean` empties it.
 """
 
-import ast
 import errno
-import glob
+import gzip
 import hashlib
+import io
 import json
 import os
 import platform
@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -39,87 +39,48 @@ CACHE = ROOT / Path(os.environ.get("LOW_CAPACITY_CACHE") or "build/cache").expan
 A relative path starts at the root, so that it is one folder wherever a program is started.
 """
 
-Entry = tuple[dict[str, Tensor], dict[str, Any]]
-"""What is kept in one file: tensors by name, and plain facts."""
-
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "scikit-image", "matplotlib", "pandas")
+
+Tensors = dict[str, Tensor]
+"""What a file of networks holds, by name."""
 
 
 def digest(*parts: object) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of `parts` as JSON, keys in order."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return checksum(json.dumps(parts, sort_keys=True, default=str).encode())
+
+
+def checksum(content: bytes) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of what a file holds."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def code_hash(files: Iterable[Path]) -> str:
-    """A hash of what Python files do: their syntax trees without docstrings and comments."""
-    return digest(*(ast.dump(bare(ast.parse(path.read_bytes()))) for path in files))
-
-
-def bare(tree: ast.Module) -> ast.Module:
-    """A syntax tree without its docstrings."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [line for line in body if not is_text(line)]  # type: ignore[attr-defined]
-    return tree
-
-
-def is_text(statement: ast.AST) -> bool:
-    """Whether a statement is a bare string, as a docstring is."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    """A hash of these files, by their content alone."""
+    return digest(*(checksum(path.read_bytes()) for path in files))
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and for good: aside, synced, renamed, the folder synced.
 
-    What killed runs left aside of this name is then removed. Raises `UserError` where the disk is
-    full or the folder cannot be written.
+    Raises `UserError` where the disk is full or the folder cannot be written.
     """
-    write_with(path, lambda file: file.write(content))
-
-
-def write_with(path: Path, writer: Callable[[BinaryIO], object]) -> None:
-    """As `write`, with a function that writes to the open file."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")  # no other has this name
     try:
         make_folder(path.parent)
-        with aside.open("xb") as file:  # no process on any host has a file of this name
-            writer(file)
+        with aside.open("xb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
         sync(path.parent)
-        sweep(path)
     except OSError as error:
-        if not swept(aside, path, error):
-            raise UserError(
-                f"cannot write {path}: {error.strerror or error}; what was finished before is kept"
-            ) from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; what was finished before is kept"
+        ) from error
     finally:
         with suppress(OSError):
             aside.unlink()
-
-
-def sweep(path: Path) -> None:
-    """Remove whatever is being written aside under the name of a file that is in place.
-
-    Mostly a killed run has left it. A run that still writes it loses nothing: it finds the file
-    in place, as if it had written first. So neither locks nor times are needed to tell which.
-    """
-    for aside in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 16}.partial"):
-        with suppress(OSError):  # it does no harm where it is
-            aside.unlink()
-
-
-def swept(aside: Path, path: Path, error: OSError) -> bool:
-    """Whether writing failed as another run has finished the file meanwhile, and swept ours."""
-    gone = error.errno in (errno.ENOENT, errno.ESTALE)  # the second where the folder is on NFS
-    return gone and path.exists() and not aside.exists()
 
 
 def make_folder(folder: Path) -> None:
@@ -142,52 +103,80 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def put(folder: str, name: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Keep tensors and plain facts under `folder`/`name`; the same content gives the same bytes.
-
-    Raises `UserError` where they cannot be written.
-    """
+def put_networks(folder: str, name: str, tensors: Tensors) -> None:
+    """Keep tensors under `folder`/`name`; the same ones give the same bytes. Raises as `write`."""
     ordered = {key: tensors[key].detach().cpu().contiguous() for key in sorted(tensors)}
-    content = save(ordered, metadata={"facts": json.dumps(facts, sort_keys=True)})
-    write(CACHE / folder / f"{name}.{checksum(content)}.safetensors", content)
+    put(folder, name, "safetensors", save(ordered))
 
 
-def checksum(content: bytes) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of what a file holds."""
-    return hashlib.sha256(content).hexdigest()[:16]
+def put_table(folder: str, name: str, table: pd.DataFrame) -> None:
+    """Keep a table of numbers, booleans and texts under `folder`/`name`. Raises as `write`."""
+    put(folder, name, "csv", as_csv(table))
 
 
-def get(folder: str) -> list[Entry]:
-    """Everything kept under `folder`, in order of name: tensors and facts of each entry.
+def put(folder: str, name: str, kind: str, content: bytes) -> None:
+    """Keep a file under a name that ends in its checksum."""
+    write(CACHE / folder / f"{name}.{checksum(content)}.{kind}", content)
+
+
+def networks(folder: str) -> list[Tensors]:
+    """The tensors of each file of networks under `folder`, in order of name; see `get`."""
+    return get(folder, "safetensors", load)
+
+
+def tables(folder: str) -> list[pd.DataFrame]:
+    """The tables under `folder`, each with the very types and bits that it had; see `get`."""
+    return get(folder, "csv", from_csv)
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV that `from_csv` gives back: each type beside its column's name.
+
+    Numbers are written in as few digits as tell them from all others of their type.
+    """
+    named = table.set_axis([f"{name}:{dtype}" for name, dtype in table.dtypes.items()], axis=1)
+    return named.to_csv(index=False, na_rep="nan", lineterminator="\n").encode()
+
+
+def from_csv(content: bytes) -> pd.DataFrame:
+    """The table of which `as_csv` made this."""
+    head = pd.read_csv(io.BytesIO(content), nrows=0, dtype=str).columns
+    types = {name: name.rpartition(":")[2] for name in head}
+    numbers = {name: ["nan"] for name, dtype in types.items() if dtype.startswith("float")}
+    table = pd.read_csv(
+        io.BytesIO(content),
+        dtype=types,
+        na_values=numbers,
+        keep_default_na=False,
+    )
+    return table.set_axis([name.rpartition(":")[0] for name in head], axis=1)
+
+
+def get(folder: str, kind: str, read: Callable[[bytes], Any]) -> list[Any]:
+    """Every file of a kind under `folder`, in order of name, as `read` understands it.
 
     A damaged file is renamed to *.corrupt where that can be done, with a warning, and left out.
     Raises `UserError` where a file may not be read.
     """
-    paths = sorted((CACHE / folder).glob("*.safetensors"))
-    return [entry for path in paths if (entry := read(path)) is not None]
-
-
-def read(path: Path) -> Entry | None:
-    """One entry; None where it is damaged, or where another run has set it aside meanwhile."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; make it readable, or name another folder in"
-            " LOW_CAPACITY_CACHE"
-        ) from error
-    if checksum(content) != path.name.split(".")[-2]:
-        set_aside(path, "fails its checksum")
-        return None
-    try:
-        tensors, facts = load(content), facts_of(content)
-    except (SafetensorError, LookupError, ValueError):
-        set_aside(path, "is not one of the store's files")
-        return None
-    sweep(path)  # a run may have been killed between putting it in place and doing so
-    return {name: tensors[name] for name in sorted(tensors)}, facts  # loaded in a changing order
+    found = []
+    for path in sorted((CACHE / folder).glob(f"*.{kind}")):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # another run has set it aside meanwhile
+            continue
+        except OSError as error:
+            raise UserError(
+                f"cannot read {path}: {error.strerror}; make it readable, or name another folder"
+                " in LOW_CAPACITY_CACHE"
+            ) from error
+        if checksum(content) != path.name.split(".")[-2]:
+            set_aside(path, "fails its checksum")
+            continue
+        try:
+            found.append(read(content))
+        except (SafetensorError, ValueError):
+            set_aside(path, "is not one of the store's files")
+    return found
 
 
 def set_aside(path: Path, reason: str) -> None:
@@ -202,15 +191,21 @@ def set_aside(path: Path, reason: str) -> None:
     warnings.warn(f"{path} {reason}: {done}, and computed again", stacklevel=4)
 
 
-def facts_of(content: bytes) -> dict[str, Any]:
-    """The plain facts in the header of a safetensors file (8 bytes of length, then JSON)."""
-    length = int.from_bytes(content[:8], "little")
-    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["facts"])
+LARGE = 1_000_000
+"""From how many bytes on a table of results is compressed."""
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, six significant digits, the same bytes for the same numbers."""
-    write(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+    """Write a table of results as CSV, six significant digits, the same bytes for the same numbers.
+
+    A `LARGE` one is compressed, as x.csv.gz in the place of x.csv; pandas reads either.
+    """
+    content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    packed = path.with_name(f"{path.name}.gz")
+    if len(content) > LARGE:
+        path, packed, content = packed, path, gzip.compress(content, mtime=0)
+    write(path, content)
+    packed.unlink(missing_ok=True)  # what an earlier run has written of it
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
@@ -223,90 +218,56 @@ def provenance(**facts: Any) -> dict[str, Any]:
     }
 
 
-MADE = {
-    "entries": re.compile(r"[^.].*\.[0-9a-f]{16}\.safetensors"),
-    "corrupt": re.compile(r"[^.].*\.[0-9a-f]{16}\.corrupt"),
-    "partial": re.compile(r"\..+\.[0-9a-f]{16}\.partial"),
-}
-"""The names of the files that the store makes: whole ones, damaged ones, leftovers of kills."""
-
-
 KINDS = ("networks", "tables")
-"""What the cache holds, each kind in a folder of that name."""
+"""What the cache holds, each in a folder of that name: <kind>/<dataset>/<protocol>/<task>/..."""
+
+MADE = re.compile(
+    r"(networks/.*/seed\d+-[0-9a-f]{16}|tables/.*/seed\d+(-[0-9a-f]{16}){2})"
+    r"/\.?[^.].*\.[0-9a-f]{16}\.(safetensors|csv|corrupt|partial)"
+)
+"""The files that the store makes, by their path in it; a name that a killed run left has a dot."""
 
 
-def folders() -> list[Path]:
-    """The folders of the cache: networks/<dataset>/<protocol>/<task>/seed<seed>-<key>.
-
-    Under tables/ in place of networks/, with a second key, what was measured of them.
-    """
-    named = re.compile(r"networks/.*/seed\d+-[0-9a-f]{16}|tables/.*/seed\d+(-[0-9a-f]{16}){2}")
-    found = [path for kind in KINDS for path in (CACHE / kind).glob("*/*/*/*")]
-    return [path for path in found if named.fullmatch(path.relative_to(CACHE).as_posix())]
-
-
-def made(folder: Path) -> list[tuple[str, Path]]:
-    """The files that the store made in one of its folders, each after its kind in `MADE`."""
-    paths = list(folder.iterdir())
-    return [(kind, p) for p in paths for kind, name in MADE.items() if name.fullmatch(p.name)]
-
-
-def networks(entry: Path) -> int:
-    """How many networks an entry says that it holds; 0 where its header is damaged."""
-    try:
-        with safe_open(entry, "pt") as file:
-            return len(json.loads(file.metadata()["facts"])["widths"])
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError):
-        return 0
-
-
-def sizes() -> pd.DataFrame:
-    """What the cache holds: shards, networks, tables, MB (10^6 bytes), and files by `MADE`.
-
-    One row a data set and protocol. Headers are read and nothing is verified, as `get` does that.
-    """
-    files = [(folder, kind, path) for folder in folders() for kind, path in made(folder)]
-    table = pd.DataFrame(
-        {
-            "dataset": folder.parts[-4],
-            "protocol": folder.parts[-3],
-            "shards": folder if folder.parts[-5] == "networks" else None,
-            "networks": networks(path) if kind == "entries" else 0,
-            "tables": int(folder.parts[-5] == "tables" and kind == "entries"),
-            "MB": path.stat().st_size / 1e6,
-            **{other: int(kind == other) for other in MADE},
-        }
-        for folder, kind, path in files
-    )
-    sums = {"shards": "nunique", **dict.fromkeys(["networks", "tables", "MB", *MADE], "sum")}
-    return table if table.empty else table.groupby(["dataset", "protocol"]).agg(sums)
+def contents() -> pd.DataFrame:
+    """The files of the cache: columns path, kind, dataset, protocol, folder, state, MB (10^6 B)."""
+    rows = []
+    for kind in KINDS:
+        for path in sorted((CACHE / kind).glob("*/*/*/*/*")):
+            inside = path.relative_to(CACHE)
+            if MADE.fullmatch(inside.as_posix()):
+                dataset, protocol = inside.parts[1:3]
+                state = path.suffix[1:] if path.suffix in (".corrupt", ".partial") else "whole"
+                size = path.stat().st_size / 1e6
+                rows.append((path, kind, dataset, protocol, path.parent, state, size))
+    columns = ["path", "kind", "dataset", "protocol", "folder", "state", "MB"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def summary() -> str:
-    """The size of the cache in words: by data set and protocol, in all, and where it lies."""
-    table = sizes()
-    if table.empty:
+    """How large the cache is, by data set, protocol and kind, and where it lies."""
+    files = contents()
+    if files.empty:
         return f"no trained networks in {CACHE}"
-    total = (
-        f"{table.shards.sum()} shards, {table.networks.sum()} networks,"
-        f" {table.tables.sum()} tables, {table.MB.sum():.1f} MB"
-    )
+    groups = files.groupby(["dataset", "protocol", "kind"])
+    table = groups.agg(folders=("folder", "nunique"), files=("path", "size"), MB=("MB", "sum"))
+    for state in ("corrupt", "partial"):
+        table[state] = groups.state.agg(lambda states, state=state: int((states == state).sum()))
+    total = f"{len(files)} files, {files.MB.sum():.1f} MB"
     return f"{table.reset_index().to_string(index=False, float_format='%.1f')}\n{total} in {CACHE}"
 
 
 def clean() -> str:
     """Remove what the store made and nothing else; says how much that was, and what is left."""
-    removed = []
-    for folder in folders():
-        for _, path in made(folder):
-            removed.append(path.stat().st_size)
-            path.unlink()
+    files = contents()
+    for path in files.path:
+        path.unlink()
+    for folder in files.folder.unique():
         for above in (folder, *folder.parents[:5]):  # up to the cache itself
             with suppress(OSError):  # not empty
                 above.rmdir()
     left = [path for kind in KINDS for path in (CACHE / kind).rglob("*") if not path.is_dir()]
     others = f"; left {len(left)} that the cache did not make, such as {left[0]}" if left else ""
-    return f"freed {sum(removed) / 1e6:.1f} MB: removed {len(removed)} files in {CACHE}{others}"
+    return f"freed {files.MB.sum():.1f} MB: removed {len(files)} files in {CACHE}{others}"
 
 
 def main(arguments: list[str]) -> int:

@@ -97,8 +97,6 @@ def png(figure: Figure, **options: Any) -> bytes:
 
 def save(figure: Figure, path: Path) -> None:
     """Save `path`.pdf and `path`.png; the same figure gives the same bytes."""
-    store.write_with(
-        path.with_suffix(".pdf"),
-        lambda file: figure.savefig(file, format="pdf", metadata={"CreationDate": None}),
-    )
+    figure.savefig(file := BytesIO(), format="pdf", metadata={"CreationDate": None})
+    store.write(path.with_suffix(".pdf"), file.getvalue())
     store.write(path.with_suffix(".png"), png(figure))
