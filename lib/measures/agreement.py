@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import pruning, saliency, seeds, study
-from lib.measures.base import BOTH_READINGS, frame, masks_at, of_next_seed, start
+from lib import pruning, saliency, study
+from lib.measures.base import BOTH_READINGS, frame, masks_at, of_next_seed
 from lib.measures.maps import first
 from lib.measures.permuted import permuted
 from lib.measures.versions import pruned_networks
@@ -25,30 +25,30 @@ def agreement(
     methods: Sequence[str],
     sparsities: Sequence[float],
     rows: int,
-    seeds: dict[str, list[int]],
-    again: dict[str, list[int]] | None = None,
-    steps: dict[str, int] | None = None,
+    seeds: Sequence[int],
+    controlled: bool = False,
+    again: Sequence[int] | None = None,
+    steps: int | None = None,
 ) -> pd.DataFrame:
     """Agreement of each dense network's saliency with that of another network, over lit pixels.
 
     comparison: its pruned self ("magnitude", by regime and reading); "random" masks of the same
-    count per layer, a floor; and the dense network of the next seed that `seeds` names for the
-    protocol ("seeds"), the ceiling, where it names another. With `again`, the seeds by protocol of
-    networks that are trained again (pruned ones for `steps` of each protocol), the
-    comparisons of `controls` and `fixed` too. The mean over those of the first `rows` scored rows
-    that the dense network classifies rightly with a map that is not flat, none where the other
-    network is not finite; n is their number, and flat the share of them at which the other map is:
-    no unit that fires is left.
+    count per layer, a floor; and the dense network of the next of `seeds` ("seeds"), the ceiling,
+    where there is another. With `controlled`, the comparisons of `controls` and `fixed` too; at the
+    seeds of `again`, networks that are trained again, pruned ones for `steps`. The mean over those
+    of the first `rows` scored rows that the dense network classifies rightly with a map that is not
+    flat, none where the other network is not finite; n is their number, and flat the share of them
+    at which the other map is: no unit that fires is left.
     """
     networks, lit = run.networks, run.shard.split.lit
     images, labels = first(run, rows)
     is_right = right(networks.logits(images), labels)
     others: list[Other] = list(compared(run, sparsities, seeds))
-    if again is not None:
+    if controlled:
         others += controls(run)
         others += fixed(run, images)
-        if run.shard.seed in again.get(run.shard.protocol.name, []):
-            others += trained_again(run, sparsities, steps)
+    if run.shard.seed in (again or []):
+        others += trained_again(run, sparsities, steps)
     parts = []
     for method in methods:
         signed = saliency.maps(networks, images, method, signed=True)
@@ -101,7 +101,7 @@ def named(
     return {**facts, "sparsity": sparsity}
 
 
-def compared(run: Run, sparsities: Sequence[float], seeds: dict[str, list[int]]) -> Iterator[Other]:
+def compared(run: Run, sparsities: Sequence[float], seeds: Sequence[int]) -> Iterator[Other]:
     """The networks that `agreement` always sets the dense ones beside."""
     for criterion in (*BOTH_READINGS, Criterion("random")):
         masks = masks_at(run, sparsities, criterion)
@@ -121,7 +121,7 @@ def controls(run: Run) -> Iterator[Other]:
     shard, networks = run.shard, run.networks
     name = shard.protocol, shard.dataset, shard.task
     drawn = pruning.fresh(*name, list(shard.widths), shard.seed)
-    yield named("untrained"), start(run)
+    yield named("untrained"), shard.initial()
     yield named("readout"), replace(networks, weight2=drawn.weight2, bias2=drawn.bias2)
     yield named("layers"), drawn
 
@@ -133,9 +133,7 @@ def fixed(run: Run, images: Tensor) -> Iterator[Other]:
     yield named("edges"), saliency.edges(images)[None]
 
 
-def trained_again(
-    run: Run, sparsities: Sequence[float], steps: dict[str, int] | None
-) -> Iterator[Other]:
+def trained_again(run: Run, sparsities: Sequence[float], steps: int | None) -> Iterator[Other]:
     """Networks pruned as described and trained on, and those trained on permuted labels."""
     for regime in ("fine_tuned", "rewound"):
         found = pruned_networks(run, regime, sparsities, steps)
@@ -194,6 +192,6 @@ def altered(
     yield {"corruption": "none", "severity": 0, "amount": 0.0}, images.roll(-1, 0)
     for name in corruptions:
         for severity in range(1, len(AMOUNTS[name]) + 1):
-            draw = seeds.generator(shard.dataset, shard.task, "maps", name, severity, shard.seed)
+            draw = shard.generator("maps", name, severity)
             facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
             yield facts, corrupt(images, name, severity, draw)

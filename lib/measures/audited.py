@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import torch
 
-from lib import pruning, seeds
-from lib.measures.base import draws, evaluated, facts, frame, left, masks_at, start
+from lib import pruning
+from lib.measures.base import evaluated, facts, frame, left, masks_at
 from lib.networks import protocols
 from lib.networks.layers import Masks
 from lib.networks.population import Population, stack
+from lib.networks.protocols import Protocol
 from lib.pruning import Criterion, Round
-from lib.study import Run
+from lib.study import Run, Shard
+from lib.tasks import Split
+
+RESTS_ON = ("measures/base.py", "networks/neurons.py", "pruning")
 
 
 @dataclass(frozen=True)
@@ -43,32 +47,27 @@ def gathered(batches: Sequence[Batch]) -> Batch:
     )
 
 
-def order(run: Run) -> torch.Generator:
-    """The order in which the run's networks met their rows."""
-    return seeds.generator(run.shard.dataset, run.shard.task, "order", run.shard.seed)
-
-
 def trained(run: Run, begin: Batch) -> Batch:
     """A batch trained on its masks by the run's protocol."""
-    split, protocol = run.shard.split, run.shard.protocol
-    return replace(
-        begin, networks=pruning.trained(begin.networks, begin.kept, split, protocol, order(run))
-    )
+    end = pruning.trained(begin.networks, begin.kept, *training(run.shard))
+    return replace(begin, networks=end)
 
 
 def trained_on(run: Run, found: Batch, steps: int) -> Batch:
     """A batch of trained networks, trained on its masks for so many steps more."""
-    split, protocol = run.shard.split, run.shard.protocol
-    tuned = pruning.fine_tuned(found.networks, found.kept, split, protocol, order(run), steps)
+    tuned = pruning.fine_tuned(found.networks, found.kept, *training(run.shard), steps)
     return replace(found, networks=tuned)
+
+
+def training(shard: Shard) -> tuple[Split, Protocol, torch.Generator]:
+    """On what, how, and in which order the networks of a shard are trained."""
+    return shard.split, shard.protocol, shard.order()
 
 
 def rounds(run: Run, sparsities: Sequence[float], criterion: Criterion) -> Iterator[Round]:
     """Rewinding a run's networks, about a fifth a round, through the rising `sparsities`."""
-    split, protocol = run.shard.split, run.shard.protocol
-    levels = pruning.through(sparsities)
-    begin, dense = start(run), run.networks
-    return pruning.rewound(begin, dense, split, protocol, order(run), levels, criterion)
+    begin, levels = run.shard.initial(), pruning.through(sparsities)
+    return pruning.rewound(begin, run.networks, *training(run.shard), levels, criterion)
 
 
 def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) -> list[Batch]:
@@ -77,8 +76,9 @@ def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) ->
         "random": pruning.random_like,
         "shuffled": pruning.shuffled,
     }
+    draws = {control: run.shard.draws(control, sparsity) for control in drawn}
     return [
-        batch(control, sparsity, networks, draw(networks, kept, draws(run, control, sparsity)))
+        batch(control, sparsity, networks, draw(networks, kept, draws[control]))
         for control, draw in drawn.items()
     ]
 
@@ -108,9 +108,9 @@ def table(run: Run, regime: str, criterion: Criterion, found: Batch) -> pd.DataF
 
 
 def fine_tuned(
-    run: Run, criterion: Criterion, sparsities: Sequence[float], steps: dict[str, int]
+    run: Run, criterion: Criterion, sparsities: Sequence[float], steps: int
 ) -> pd.DataFrame:
-    """Pruning in one shot and training on, for `steps` of each protocol; columns of `pruned`.
+    """Pruning in one shot and training on, for `steps`; columns of `pruned`.
 
     Both regimes: before that training ("one_shot") and after it ("fine_tuned"), beside the
     controls, of which "fresh" and "dense" are trained by the whole protocol first. Sparsity 0 is
@@ -122,7 +122,7 @@ def fine_tuned(
     batches += [each for at in masks[1:] for each in other_masks(run, networks, *at)]
     begin = gathered([each for at in masks[1:] for each in other_weights(run, *at)])
     found = gathered([*batches, trained(run, begin)])
-    tuned = trained_on(run, found, steps[run.shard.protocol.name])
+    tuned = trained_on(run, found, steps)
     parts = {"one_shot": found, "fine_tuned": tuned}
     return pd.concat(
         [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True
@@ -136,7 +136,7 @@ def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.D
     masks are cut at the start, and the weights on them trained once, as its paper does. Sparsity 0
     is the dense network. The controls are trained by the whole protocol from initial weights.
     """
-    begin = start(run)
+    begin = run.shard.initial()
     batches = [batch("none", 0.0, run.networks, pruning.whole(run.networks))]
     upcoming = []
     if criterion.method in pruning.ON_TRAINED:

@@ -1,15 +1,13 @@
 """What every table of a run is made of."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
-from lib import pruning, seeds
-from lib.networks import protocols
+from lib import pruning
 from lib.networks.layers import Masks
 from lib.networks.neurons import count_by_network, dead
 from lib.networks.population import Population
@@ -52,31 +50,10 @@ def criteria(methods: Sequence[str]) -> list[Criterion]:
     ]
 
 
-def draws(run: Run, *what: object) -> list[torch.Generator]:
-    """A generator for each network of a run, by its own name and what it is for."""
-    shard = run.shard
-    name = (shard.dataset, shard.task, shard.protocol.name, *what, shard.seed)
-    return [seeds.generator(*name, width) for width in shard.widths]
-
-
-def of_next_seed(run: Run, seeds: dict[str, list[int]]) -> Population | None:
-    """The networks of the next seed that `seeds` names for the protocol; None if it names no other.
-
-    With one seed alone a network would be set beside itself, and be wholly like it.
-    """
-    shard, order = run.shard, seeds[run.shard.protocol.name]
-    following = order[(order.index(shard.seed) + 1) % len(order)]
-    if following == shard.seed:
-        return None
-    return load_shard(replace(shard, seed=following)).networks
-
-
-def start(run: Run) -> Population:
-    """The initial weights of a run's networks."""
-    shard = run.shard
-    return protocols.initial(
-        shard.protocol, shard.dataset, shard.task, list(shard.widths), shard.seed
-    )
+def of_next_seed(run: Run, seeds: Sequence[int]) -> Population | None:
+    """The networks of the next of these seeds; None where there is no other (`Shard.next_of`)."""
+    following = run.shard.next_of(seeds)
+    return None if following is None else load_shard(following).networks
 
 
 def masks_at(run: Run, sparsities: Sequence[float], criterion: Criterion) -> list[Masks]:
@@ -84,9 +61,10 @@ def masks_at(run: Run, sparsities: Sequence[float], criterion: Criterion) -> lis
 
     Scored on the initial weights where the method's paper does so, else on the trained ones.
     """
-    scored = start(run) if criterion.method in pruning.AT_START else run.networks
+    at_start = criterion.method in pruning.AT_START
+    scored = run.shard.initial() if at_start else run.networks
     rows = run.shard.split.train
-    return pruning.cuts(scored, sparsities, criterion, draws(run, criterion.method), rows)
+    return pruning.cuts(scored, sparsities, criterion, run.shard.draws(criterion.method), rows)
 
 
 def left(networks: Population, kept: Masks, lit: Tensor) -> dict[str, Tensor]:

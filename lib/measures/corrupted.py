@@ -23,7 +23,7 @@ def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
     parts = []
     for name in corruptions:
         for severity in range(len(AMOUNTS[name]) + 1):
-            draw = seeds.generator(shard.dataset, shard.task, name, severity, shard.seed)
+            draw = shard.generator(name, severity)
             images = corrupt(rows.images, name, severity, draw)
             facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
             found = scores(networks.logits(images), rows.labels)

@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import seeds
 from lib.measures.base import frame
 from lib.measures.versions import pruned_networks
 from lib.networks.population import Population
 from lib.robustness import adversary
 from lib.study import Run
 from lib.tasks import Rows
+
+RESTS_ON = (
+    *("measures/audited.py", "measures/base.py", "measures/versions.py"),
+    *("networks/neurons.py", "pruning", "robustness/adversary"),
+)
 
 SOLVER_NODES, NODES = 100, 500
 """For the least change of one row: nodes of its programme, and of each step of its bisection."""
@@ -33,12 +37,15 @@ def exact_accuracy(
     the attacks), exact (shown to withstand everything), undecided; and constant_low, constant_high,
     the bracket of the network's Lipschitz constant in L2. All are NaN where it is not finite.
     """
-    some, parts = first(run, rows), []
+    some, protocol, parts = first(run, rows), run.shard.protocol.name, []
     for regime, sparsity, networks in each_version(run, regimes, sparsities):
-        draw, finite = generator(run, "attack", regime, sparsity), networks.finite
+        draw = run.shard.generator(protocol, "attack", regime, sparsity)
+        finite = networks.finite
         networks = in_numbers(networks)
         found = adversary.outcomes(networks, some, epsilons, draw)
-        low, high = adversary.constants(networks, generator(run, "constant", regime, sparsity))
+        low, high = adversary.constants(
+            networks, run.shard.generator(protocol, "constant", regime, sparsity)
+        )
         for place, epsilon in enumerate(epsilons):
             facts = {"regime": regime, "sparsity": sparsity, "epsilon": epsilon, "n": len(some)}
             values = {
@@ -129,9 +136,3 @@ def first(run: Run, rows: int) -> Rows:
 def share(rows: torch.Tensor) -> torch.Tensor:
     """The share of rows, (networks,), from bool (networks, rows)."""
     return rows.double().mean(1)
-
-
-def generator(run: Run, *what: object) -> torch.Generator:
-    """A generator by the name of a run and what it is for."""
-    shard = run.shard
-    return seeds.generator(shard.dataset, shard.task, shard.protocol.name, *what, shard.seed)

@@ -3,7 +3,6 @@
 import pandas as pd
 import torch
 
-from lib import seeds
 from lib.measures.base import frame
 from lib.networks.perturbed import expected_logits
 from lib.robustness.corruptions import amount
@@ -23,7 +22,7 @@ def expected(run: Run, severity: int, draws: int) -> pd.DataFrame:
     """
     shard, images = run.shard, run.shard.scored.images[:ROWS]
     sigma = amount("gaussian_noise", severity)
-    draw = seeds.generator(shard.dataset, shard.task, "expected", severity, shard.seed)
+    draw = shard.generator("expected", severity)
     noise = torch.randn(draws, len(images), SIDE**2, generator=draw)
     logits = run.networks.logits((images + sigma * noise).flatten(0, 1)).double()
     drawn = logits.reshape(-1, draws, len(images))

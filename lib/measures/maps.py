@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lib import saliency, tasks
 from lib.errors import UserError
-from lib.measures.base import PIXELS, draws, frame, start, versions
+from lib.measures.base import PIXELS, frame, versions
 from lib.networks.scores import right
 from lib.study import Run
 
@@ -62,7 +62,7 @@ def strokes(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     """
     (images, _), lit = first(run, rows), run.shard.split.lit
     ink, parts = images > 0, []
-    versions = {"trained": run.networks, "untrained": start(run)}
+    versions = {"trained": run.networks, "untrained": run.shard.initial()}
     for (name, networks), method in itertools.product(versions.items(), methods):
         maps = saliency.maps(networks, images, method)
         ratio = saliency.concentration(maps, ink)
@@ -129,7 +129,9 @@ def faithfulness(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     logits = networks.logits(images)
     is_right = right(logits, labels)
     sign = torch.where(logits >= 0, 1.0, -1.0)[..., None]
-    shuffles = [torch.rand(images.shape, generator=draw) for draw in draws(run, "faithfulness")]
+    shuffles = [
+        torch.rand(images.shape, generator=draw) for draw in run.shard.draws("faithfulness")
+    ]
     orders = {("random", False): torch.stack(shuffles)}
     for method in methods:
         maps = saliency.maps(networks, images, method, signed=True)

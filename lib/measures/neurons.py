@@ -25,7 +25,7 @@ def ablation(run: Run, sparsity: float) -> pd.DataFrame:
 
 
 def ablation_again(
-    run: Run, sparsity: float, sparsities: Sequence[float], steps: dict[str, int]
+    run: Run, sparsity: float, sparsities: Sequence[float], steps: int
 ) -> pd.DataFrame:
     """The same of the networks as pruned to one of the `sparsities` and trained again.
 

@@ -164,11 +164,11 @@ def essential(run: Run) -> pd.DataFrame:
     )
 
 
-def geometry(run: Run, sparsity: float, rows: int, seeds: dict[str, list[int]]) -> pd.DataFrame:
+def geometry(run: Run, sparsity: float, rows: int, seeds: Sequence[int]) -> pd.DataFrame:
     """What the hidden layer keeps, on the first `rows` scored rows, and of two seeds beside it.
 
-    Columns comparison ("pruned", with the dense network; "seeds", dense with that of the protocol's
-    next seed, where there is another), reading, sparsity, cka (linear), and of both sides
+    Columns comparison ("pruned", with the dense network; "seeds", dense with that of the next of
+    `seeds`, where there is another), reading, sparsity, cka (linear), and of both sides
     silhouette and probe (accuracy of a linear probe that is fitted on as many training rows),
     "_dense" for the dense one.
     """

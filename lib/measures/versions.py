@@ -1,24 +1,25 @@
 """Pruned networks for the measures that look at them, those that are trained on from the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from lib import pruning, study
 from lib.errors import unknown
-from lib.measures.audited import order, rounds
+from lib.measures.audited import rounds
 from lib.networks.population import Population, stack
 from lib.study import Run
+
+RESTS_ON = ("measures/audited.py", "measures/base.py", "networks/neurons.py", "pruning")
 
 REGIMES = ("one_shot", "fine_tuned", "rewound")
 
 
 def pruned_networks(
-    run: Run, regime: str, sparsities: Sequence[float], steps: Mapping[str, int] | None = None
+    run: Run, regime: str, sparsities: Sequence[float], steps: int | None = None
 ) -> list[Population]:
     """A run's networks pruned by the study's criterion, at each of the rising `sparsities`.
 
-    regime: one of `REGIMES`. steps: by protocol, how long "fine_tuned" trains on. What is
-    trained on is put into the store, where it is found again. Raises `UserError` for an unknown
-    regime.
+    regime: one of `REGIMES`. steps: how long "fine_tuned" trains on. What is trained on is put into
+    the store, where it is found again. Raises `UserError` for an unknown regime.
     """
     if regime not in REGIMES:
         raise unknown("pruning regime", regime, REGIMES)
@@ -28,8 +29,7 @@ def pruned_networks(
     if regime == "rewound":
         found = study.kept_networks(run, rewound, **options)
     else:
-        most = (steps or {})[run.shard.protocol.name]
-        found = study.kept_networks(run, fine_tuned, **options, steps=most)
+        found = study.kept_networks(run, fine_tuned, **options, steps=steps)
     one = len(run.networks)
     return [found.select(range(k * one, (k + 1) * one)) for k in range(len(sparsities))]
 
@@ -45,5 +45,5 @@ def fine_tuned(run: Run, sparsities: Sequence[float], steps: int) -> Population:
     masks = pruning.cuts(run.networks, sparsities, pruning.STUDIED)
     begin, kept = stack([run.networks] * len(masks)), pruning.joined(masks)
     split, protocol = run.shard.split, run.shard.protocol
-    tuned = pruning.fine_tuned(begin, kept, split, protocol, order(run), steps)
+    tuned = pruning.fine_tuned(begin, kept, split, protocol, run.shard.order(), steps)
     return pruning.apply(tuned, kept)

@@ -7,7 +7,7 @@ given, `plan` counts what a profile trains and `costs` says how long that takes.
 
 from lib.study.backends import Machine
 from lib.study.shard import IDENTITY, Shard, changed, shards
-from lib.study.tables import kept_networks, table
+from lib.study.tables import kept_networks, table, tables
 from lib.study.trained import Run, load_shard, missing_widths, placed, train
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "placed",
     "shards",
     "table",
+    "tables",
     "train",
 ]

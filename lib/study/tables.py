@@ -44,6 +44,26 @@ def table(
     return pd.concat(parts, ignore_index=True)
 
 
+def tables(
+    groups: Mapping[Any, Sequence[Shard]],
+    names: Sequence[str],
+    measure: Measure,
+    machine: Machine = HERE,
+    **options: Any,
+) -> pd.DataFrame:
+    """The `table` of several groups of shards, with what each group is called in columns `names`.
+
+    groups: by one value, or by a tuple of as many as there are names. All are trained at once, so
+    that a longer training passes through the shorter ones.
+    """
+    train([shard for wanted in groups.values() for shard in wanted], machine)
+    parts = []
+    for key, wanted in groups.items():
+        called = dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True))
+        parts.append(table(wanted, measure, machine, **options).assign(**called))
+    return pd.concat(parts, ignore_index=True)
+
+
 def of_protocol(name: str, options: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """Options by protocol as those of one protocol."""
     return {option: values.get(name) for option, values in options.items()}
