@@ -21,7 +21,7 @@ def shard(protocol: str = "described", seed: int = 0) -> study.Shard:
 
 def tuned(protocol: str, method: str = "magnitude", scope: str = "layer") -> pd.DataFrame:
     criterion = pruning.Criterion(method, scope)
-    options = {"criterion": criterion, "sparsities": SPARSITIES, "steps": STEPS}
+    options = {"criterion": criterion, "sparsities": SPARSITIES, "by_protocol": {"steps": STEPS}}
     return study.table([shard(protocol)], measures.fine_tuned, **options)
 
 
@@ -159,7 +159,11 @@ def test_the_essential_size_is_the_text_s_and_as_coded_hardly_less_than_all(digi
 def test_geometry_compares_with_the_pruned_and_with_the_next_seed(digits):
     shards = [shard(seed=seed) for seed in (0, 1)]
     found = study.table(
-        shards, measures.geometry, sparsity=0.5, rows=20, seeds={"described": [0, 1]}
+        shards,
+        measures.geometry,
+        sparsity=0.5,
+        rows=20,
+        by_protocol={"seeds": {"described": [0, 1]}},
     )
     assert found.groupby(["comparison", "reading"]).size().tolist() == [4, 4, 4]
     assert found.cka.dropna().between(0, 1 + 1e-9).all()

@@ -115,10 +115,9 @@ def test_networks_without_a_reference_are_left_out():
 
 def test_logistic_regression_stands_beside_all_protocols_but_the_published():
     settings = read_profile(ROOT / "params" / "paper")["04_robustness"]
-    for alone, beside in zip(plan.networks(settings), plan.beside_logistic(settings), strict=True):
-        reference = () if alone.protocol.name == "published" else (0,)
-        assert beside.widths == (*reference, *alone.widths)
-        assert beside.folder == alone.folder
+    for shard in plan.named("04_robustness", settings)["compared"]:
+        reference = () if shard.protocol.name == "published" else (0,)
+        assert shard.widths == (*reference, *settings["widths"])
 
 
 @pytest.fixture

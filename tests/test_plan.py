@@ -48,23 +48,27 @@ def test_the_plan_of_a_profile_is_what_a_run_of_its_notebook_leaves_in_the_store
         for shard in plan.shards({name: profile[name] for name in EXECUTED})
     }
     stored = {
-        str(path.relative_to(store.CACHE)): {w for _, f in store.get(path) for w in f["widths"]}
+        str(path.relative_to(store.CACHE)): {
+            width for kept in store.networks(path) for width in kept["widths"].tolist()
+        }
         for path in {entry.parent for entry in store.CACHE.rglob("*.safetensors")}
     }
     assert planned == stored
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_a_notebook_trains_nothing_but_what_the_plan_says(notebook):
+def test_a_notebook_trains_nothing_but_what_its_cell_of_shards_names(notebook):
+    def called(source: str) -> set[str]:
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        return {ast.unparse(part) for node in nodes for part in (node.func, *node.args)}
+
     cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text("utf-8"))["cells"]
-    source = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    names = {ast.unparse(function) for function in called}
-    assert not names & {"study.shards", "study.Shard", "study.train", "study.changed"}
-    asked = {name.removeprefix("plan.") for name in names if re.fullmatch(r"plan\.\w+", name)}
-    said = {function.__name__ for function in plan.TRAINED[notebook]}
-    free = {"full_batch", "pairs", "looked_at"}  # no shards, and some of `networks`
-    assert asked - free == {name.replace("at_each", "by") for name in said}
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    here = [cell for cell in code if "shards" in cell["metadata"].get("tags", [])]
+    others = "\n".join("".join(cell["source"]) for cell in code if cell not in here)
+    making = {"shards", "study.shards", "study.Shard", "study.train", "study.changed"}
+    assert not called(others) & making
+    assert len(here) == ("study.table" in called(others))
 
 
 def test_flops_are_two_products_of_two_a_weight_a_row_a_step(digits):
@@ -107,7 +111,7 @@ def test_what_the_store_holds_takes_no_more_time(digits, fast):
     study.train(study.shards("MNIST", ["4-9"], {"published": [42]}, [2]))
     table = costs.costs(wanted, fast)
     work = costs.flops(wanted[0]) / 1e9
-    assert table["in cache"].tolist() == [True, False, False]
+    assert table["in cache"].tolist() == [1, 0, 0]
     assert table.seconds.tolist() == pytest.approx([0, 1 + 0.8 * work, 1 + work])
 
 
@@ -147,7 +151,7 @@ FIVE = ("0-1", "1-7", "5-6", "3-8", "4-9")
 def test_the_paper_has_all_pairs_at_14_widths_and_its_own_seeds_on_the_five_pairs():
     settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
     seeds = {}
-    for shard in plan.every_pair(settings):
+    for shard in plan.named("02_capacity", settings)["compared"]:
         own = shard.protocol.name != "published"
         assert shard.widths == (WIDTHS if own else PUBLISHED_WIDTHS)
         assert shard.protocol == study.changed(shard.protocol.name)
@@ -161,16 +165,17 @@ def test_the_paper_has_all_pairs_at_14_widths_and_its_own_seeds_on_the_five_pair
 
 def test_the_paper_has_the_budgets_and_the_rates_that_its_claims_ask_for():
     settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
-    budgets = plan.by_budget(settings)
-    assert {*BUDGETS} <= {(round(steps * rate, 6), s) for (steps, rate), s in budgets}
-    for ((steps, rate), scale), shards in budgets.items():
+    networks = plan.named("02_capacity", settings)
+    budgets = networks["by_budget"]
+    assert {*BUDGETS} <= {(round(steps * rate, 6), scale) for steps, rate, scale in budgets}
+    for (steps, rate, scale), shards in budgets.items():
         assert {shard.task for shard in shards} == ({*FIVE} if scale == 0.1 else {"4-9"})
         assert {shard.widths for shard in shards} == {WIDTHS}
         assert {shard.protocol for shard in shards} == {
             study.changed("described", steps=steps, learning_rate=rate, scale=scale)
         }
         assert {shard.seed for shard in shards} == {0, 1, 2, 3, 4}
-    rates = plan.by_learning_rate(settings)
+    rates = networks["by_rate"]
     assert list(rates) == [*PUBLISHED_RATES, *FURTHER_RATES]
     for shards in rates.values():
         assert {(shard.task, shard.protocol.name, shard.widths) for shard in shards} == {
@@ -182,7 +187,7 @@ def test_the_paper_has_the_budgets_and_the_rates_that_its_claims_ask_for():
 @pytest.mark.parametrize("profile", ["smoke", "paper", "extended"])
 def test_equal_budgets_are_equal_and_at_several_rates(profile):
     settings = read_profile(ROOT / "params" / profile)["02_capacity"]
-    equal = plan.by_equal_budget(settings)
+    equal = plan.named("02_capacity", settings)["by_equal_budget"]
     assert len({round(steps * rate, 6) for steps, rate in equal}) == 1
     assert len({rate for _, rate in equal}) == len(equal) > 1
     for (steps, rate), shards in equal.items():
@@ -194,9 +199,9 @@ def test_equal_budgets_are_equal_and_at_several_rates(profile):
 
 def test_an_ablation_changes_one_thing():
     settings = read_profile(ROOT / "params" / "paper")["02_capacity"]
-    found = plan.by_ablation(settings)
+    networks = plan.named("02_capacity", settings)
     for changed in ("optimiser", "rows"):
-        first, *others = [shards for (what, _), shards in found.items() if what == changed]
+        first, *others = networks[f"by_{changed}"].values()
         for shards in others:
             for shard, base in zip(shards, first, strict=True):
                 alike = replace(shard, protocol=base.protocol, limit=base.limit)

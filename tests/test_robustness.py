@@ -74,7 +74,7 @@ def test_the_table_of_power_has_its_rows_in_the_papers_order():
 
 def test_the_length_of_training_is_all_that_differs_before_convergence():
     settings = read_profile(ROOT / "params" / "paper")["04_robustness"]
-    trained = plan.by_training(settings)
+    trained = plan.named("04_robustness", settings)["by_training"]
     budgets = {f"{steps * rate:g}": (steps, rate) for steps, rate in settings["budgets"]}
     assert list(trained) == [*budgets, "converged"]
     for training, shards in trained.items():
@@ -87,5 +87,7 @@ def test_the_length_of_training_is_all_that_differs_before_convergence():
 
 def test_a_budget_of_3_is_that_of_the_protocol_so_that_nothing_is_trained_twice():
     settings = read_profile(ROOT / "params" / "paper")["04_robustness"]
-    [described] = {shard.protocol for shard in plan.by_training(settings)["3"]}
+    [described] = {
+        shard.protocol for shard in plan.named("04_robustness", settings)["by_training"]["3"]
+    }
     assert described == study.changed("described")

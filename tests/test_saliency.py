@@ -219,7 +219,7 @@ def test_before_training_strokes_are_those_of_untrained_networks(digits):
 def test_the_ceiling_compares_each_network_with_that_of_the_next_seed(digits):
     both = shards([0, 1])
     options = {"methods": ["gradient"], "sparsities": [0.5], "rows": 20}
-    options["seeds"] = {"described": [0, 1]}
+    options["by_protocol"] = {"seeds": {"described": [0, 1]}}
     found = study.table(both, measures.agreement, **options)
     found = found.query("comparison == 'seeds' and width == 8")
     assert found.seed.tolist() == [0, 1]
@@ -232,21 +232,20 @@ def test_the_ceiling_compares_each_network_with_that_of_the_next_seed(digits):
     expected = saliency.spearman(maps_of(one, pictures), maps_of(two, pictures), lit).mean()
     assert found.spearman.iloc[0] == pytest.approx(float(expected), abs=1e-6)
     assert found.regime.tolist() == ["", ""]
-    alone = study.table(both[:1], measures.agreement, **options | {"seeds": {"described": [0]}})
+    alone = study.table(
+        both[:1], measures.agreement, **options | {"by_protocol": {"seeds": {"described": [0]}}}
+    )
     assert "seeds" not in set(alone.comparison)
 
 
-AGAIN = {"described": [0]}
-OPTIONS = {"methods": ["gradient", "occlusion"], "rows": 20, "seeds": {"described": [0]}}
+OPTIONS = {"methods": ["gradient", "occlusion"], "rows": 20, "seeds": [0], "controlled": True}
 
 
 def test_every_kind_of_map_is_set_beside_every_network_and_map_at_each_sparsity(digits):
     study.train(shards([0, 1]))
     runs = [study.load_shard(shard) for shard in shards([0, 1])]
-    options = OPTIONS | {"sparsities": [0.5, 0.9], "seeds": {"described": [0, 1]}}
-    first, second = (
-        measures.agreement(run, **options, again=AGAIN, steps={"described": 2}) for run in runs
-    )
+    options = OPTIONS | {"sparsities": [0.5, 0.9], "seeds": [0, 1]}
+    first, second = (measures.agreement(run, **options, again=[0], steps=2) for run in runs)
     names = ["comparison", "regime", "reading"]
     pruned = [
         ("magnitude", "one_shot", "as_coded"),

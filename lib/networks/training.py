@@ -72,11 +72,12 @@ def full_batches(
 
     step = recorded(work, layers, optimiser)
     found = []
-    for number, rate in enumerate(protocol.learning_rates, 1):
-        set_rate(optimiser, rate)
-        found.append(kept(step()))
+    for number, rate in enumerate([*protocol.learning_rates, None]):
         if number in stops:
             yield number, joined([*found, point(layers.logits(inputs), rows.labels, "train")])
+        if rate is not None:
+            set_rate(optimiser, rate)
+            found.append(kept(step()))
 
 
 def mini_batches(

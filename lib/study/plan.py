@@ -25,12 +25,15 @@ from lib.study.trained import placed
 from lib.tasks import datasets
 
 
-def shards_of(notebook: str, settings: Mapping[str, Any]) -> list[Shard]:
-    """The shards that a notebook's cell tagged `shards` names under these parameters."""
+def named(notebook: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a notebook's cell tagged `shards` gives under these parameters, by name.
+
+    A notebook that trains nothing has no such cell.
+    """
     names = dict(settings)
     for source in parameters.cells(notebook, "shards"):
         exec(compile(source, f"{notebook}, cell `shards`", "exec"), names)
-    return [shard for value in names.values() for shard in within(value)]
+    return {name: value for name, value in names.items() if name not in {*settings, "__builtins__"}}
 
 
 def within(value: object) -> Iterator[Shard]:
@@ -46,7 +49,7 @@ def shards(profile: Mapping[str, Mapping[str, Any]]) -> list[Shard]:
     """Each shard that the notebooks of a profile have trained, once, with all its widths."""
     widths: dict[Shard, set[int]] = {}
     for notebook, settings in profile.items():
-        for shard in shards_of(notebook, settings):
+        for shard in within(named(notebook, settings)):
             widths.setdefault(replace(shard, widths=()), set()).update(shard.widths)
     return [replace(shard, widths=tuple(sorted(found))) for shard, found in widths.items()]
 
