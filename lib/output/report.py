@@ -17,7 +17,7 @@ from pandas.io.formats.style import Styler
 from lib import ROOT, claims
 from lib.output import figures
 from lib.output.latex import formatted
-from lib.statistics import FEWEST, summary
+from lib.statistics import summary
 from lib.study import store
 from lib.study.backends import Machine
 from lib.tasks import datasets
@@ -50,7 +50,7 @@ class Report:
             data=datasets.load(parameters["dataset"]).checksum,
             code=store.code_hash(sorted((ROOT / "lib").rglob("*.py"))),
         )
-        self.numbers: dict[str, str] = {}
+        self.printed: dict[str, tuple[str, ...]] = {}
 
     def figure(self, figure: Figure, name: str, data: pd.DataFrame) -> Figure:
         """Save a figure as PDF and PNG, what it plots as CSV, where it came from as JSON."""
@@ -81,47 +81,50 @@ class Report:
         self,
         name: str,
         value: float | str,
-        interval: tuple[float, float] | None = None,
-        n: int | None = None,
+        interval: tuple[float | str, float | str] = ("", ""),
+        n: int | str = "",
         form: str = ".3f",
     ) -> str:
-        """Give the paper a number by name, with its interval and n; returns it as printed."""
-        shown = self.noted(name, value, interval, n, form)
-        self.write_numbers()
-        return shown
+        """Give the paper a number by name, with its interval and n; returns it as printed.
 
-    def noted(
-        self,
-        name: str,
-        value: float | str,
-        interval: tuple[float, float] | None = None,
-        n: int | None = None,
-        form: str = ".3f",
-    ) -> str:
-        """A number as printed, kept until the numbers are written next."""
-        shown = [formatted(value, form)]
-        shown += [formatted(end, form) for end in interval or ("", "")]
-        shown.append("" if n is None else str(n))
-        self.numbers[name] = "".join(f"{{{text}}}" for text in (name, *shown))
-        return f"{name} = {shown[0]}"
+        An interval that is NaN is left out.
+        """
+        ends = ("" if pd.isna(end) else formatted(end, form) for end in interval)
+        self.printed[name] = (formatted(value, form), *ends, str(n))
+        return f"{name} = {self.printed[name][0]}"
+
+    def numbers(
+        self, table: pd.DataFrame, name: str, value: str = "mean", form: str = ".3f"
+    ) -> pd.DataFrame:
+        """Give the paper a column of a table, a number a row.
+
+        name: of the numbers, with the row's columns in braces. The interval stands in columns low
+        and high, and n in a column n, each where there is one. Returns the table.
+        """
+        for row in table.to_dict("records"):
+            interval = row.get("low", ""), row.get("high", "")
+            self.number(name.format_map(row), row[value], interval, row.get("n", ""), form)
+        return table
+
+    def means(
+        self, table: pd.DataFrame, by: Sequence[str], value: str, name: str, form: str = ".3f"
+    ) -> pd.DataFrame:
+        """Give the paper the mean of a column by groups, with the interval over rows and their n.
+
+        Each is named as in `numbers`, or by `name` and its group, with dots. Returns the means, as
+        `statistics.summary` does.
+        """
+        if "{" not in name:
+            name = ".".join([name, *(f"{{{each}}}" for each in by)])
+        return self.numbers(summary(table, by, value), name, form=form)
 
     def write_numbers(self) -> None:
-        """Write all numbers so far to where LaTeX reads them."""
-        lines = [f"\\defresult{self.numbers[each]}\n" for each in sorted(self.numbers)]
+        """Write all numbers to where LaTeX reads them; a notebook does so once, at its end."""
+        lines = [
+            "\\defresult" + "".join(f"{{{text}}}" for text in (name, *self.printed[name])) + "\n"
+            for name in sorted(self.printed)
+        ]
         store.write(self.generated / f"{self.notebook}.tex", "".join(lines).encode())
-
-    def means(self, table: pd.DataFrame, by: Sequence[str], value: str, name: str) -> pd.DataFrame:
-        """Give the paper the mean of a column by groups, each named by `name` and its group.
-
-        With the interval over rows where there are enough, and their number. Returns the means.
-        """
-        means = summary(table, by, value)
-        for row in means.itertuples(index=False):
-            group = ".".join(map(str, row[: len(by)]))
-            ends = (row.low, row.high) if row.n >= FEWEST else None
-            self.noted(f"{name}.{group}", row.mean, ends, row.n)
-        self.write_numbers()
-        return means
 
     def verdicts(self) -> Styler:
         """Decide this notebook's claims from the tables that it has saved, and show the verdicts.
