@@ -88,10 +88,15 @@ def beyond(width: float, widest: int) -> str:
     return f"{width:.0f}" if math.isfinite(width) else f"$>${widest}"
 
 
-def printed(row: Any) -> tuple[str, tuple[str, str]]:
-    """A row of `minimum_widths` as the paper prints it: W*, and the ends of its interval."""
-    width = math.inf if row.censored else row.minimum_width
-    return beyond(width, row.widest), (beyond(row.low, row.widest), beyond(row.high, row.widest))
+def printed(needed: pd.DataFrame) -> pd.DataFrame:
+    """A table of `minimum_widths` with W* and the ends of its interval as the paper prints them."""
+    widths = needed.minimum_width.mask(needed.censored, math.inf)
+    columns = {"minimum_width": widths, "low": needed.low, "high": needed.high}
+    texts = {
+        name: [beyond(*each) for each in zip(values, needed.widest, strict=True)]
+        for name, values in columns.items()
+    }
+    return needed.assign(**texts)
 
 
 def ablation_table(needed: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
@@ -100,10 +105,9 @@ def ablation_table(needed: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     needed: rows of `minimum_widths` at one threshold.
     """
     lines: dict[str, dict[str, str]] = {}
-    for row in needed.itertuples():
-        width, ends = printed(row)
-        interval = f" [{', '.join(ends)}]" if all(ends) else ""
-        lines.setdefault(conditions(row), {})[row.task] = width + interval
+    for row in printed(needed).itertuples():
+        interval = f" [{row.low}, {row.high}]" if row.low and row.high else ""
+        lines.setdefault(conditions(row), {})[row.task] = row.minimum_width + interval
     table = pd.DataFrame.from_dict(lines, orient="index").reindex(columns=list(tasks))
     return table.fillna("--").reset_index(names="trained under")
 

@@ -71,7 +71,7 @@ def full_batches(
         return point(logits, rows.labels, "train")
 
     step = recorded(work, layers, optimiser)
-    found = []
+    found: list[Curves] = []
     for number, rate in enumerate([*protocol.learning_rates, None]):
         if number in stops:
             yield number, joined([*found, point(layers.logits(inputs), rows.labels, "train")])
