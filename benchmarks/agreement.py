@@ -20,7 +20,7 @@ from lib import measures, study
 from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS
 from lib.study import IDENTITY, Shard, store
 from lib.study.backends import Machine
-from lib.study.tables import measured
+from lib.study.measuring import measured
 from lib.study.trained import train_shards
 
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

@@ -128,7 +128,7 @@ def test_what_is_kept_is_found_by_what_it_was_asked_for(digits, cache, monkeypat
     assert kept(sparsities=[0.5]) == 1
     assert kept(sparsities=[0.5]) == 1
     assert kept(sparsities=[0.6]) == 2
-    monkeypatch.setattr(study, "code_of", lambda _: "other code")
+    monkeypatch.setattr(measuring, "code", lambda _: "other code")
     assert kept(sparsities=[0.5]) == 3
 
 

@@ -43,8 +43,8 @@ def rows(networks: Population, seed: int) -> Rows:
 
 def doubled(networks: Population) -> Population:
     """The same networks in double precision."""
-    *weights, owner, _ = (getattr(networks, name) for name in FIELDS)
-    return Population(*(tensor.double() for tensor in weights), owner)
+    *weights, owner, linear = (getattr(networks, name) for name in FIELDS)
+    return Population(*(tensor.double() for tensor in weights), owner, linear)
 
 
 def draws(networks: Population, seed: int) -> list[torch.Generator]:

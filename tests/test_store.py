@@ -27,7 +27,7 @@ from lib.errors import UserError
 from lib.networks import training
 from lib.networks.protocols import PROTOCOLS
 from lib.study import shard as shard_of
-from lib.study import store, tables
+from lib.study import measuring, store
 from lib.study import trained as trained_networks
 from lib.study.backends import Machine
 
@@ -171,7 +171,7 @@ SLOW = [m for m in vars(lib.measures).values() if inspect.ismodule(m) and hasatt
 @pytest.mark.parametrize("module", SLOW, ids=lambda module: module.__name__)
 def test_a_measure_names_all_the_files_that_its_kept_tables_rest_on(module):
     function = next(f for f in vars(module).values() if inspect.getmodule(f) is module)
-    named = [ROOT / "lib" / name for name in tables.rests_on(function)]
+    named = [ROOT / "lib" / name for name in measuring.rests_on(function)]
     files = {str(p.relative_to(ROOT / "lib")) for n in named for p in (n, *n.rglob("*.py"))}
     assert reached_from(module.__name__) <= files | set(shard_of.CODE)
 

@@ -50,8 +50,8 @@ def exactly(split: Split) -> Split:
 
 
 def doubled(networks: Population) -> Population:
-    *weights, owner, _ = (getattr(networks, name) for name in FIELDS)
-    return Population(*(tensor.double() for tensor in weights), owner)
+    *weights, owner, linear = (getattr(networks, name) for name in FIELDS)
+    return Population(*(tensor.double() for tensor in weights), owner, linear)
 
 
 def batches(rows: Rows, protocol: Protocol, order: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
