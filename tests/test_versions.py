@@ -68,7 +68,7 @@ def test_the_key_of_what_is_kept_holds_the_code_that_it_reaches_and_no_machinery
     names = reached(audited.rewound)
     assert {"audited", "base", "neurons", "masking", "regimes", "training"} <= names
     assert not names & {"study", "store", "backends", "maps", "saliency"}
-    assert "audited" in reached(versions.rewound)
+    assert "audited" in reached(versions.rewind)
 
 
 def test_units_of_networks_trained_again_are_those_of_the_networks_that_are_kept(run):

@@ -36,20 +36,10 @@ def evaluated(networks: Population, rows: Rows) -> dict[str, Tensor]:
 BOTH_READINGS = [Criterion(reading=reading) for reading in ("as_coded", "as_described")]
 """The study's criterion, the smallest weights of each layer, as its code has it and its text."""
 
-SCOPES_OF = {
-    "magnitude": ("layer", "global", "first"),
-    "random": ("layer", "erk"),
-    "snip": ("global",),
-    "synflow": ("global",),
-}
-"""Among which weights a method is compared; by layer where nothing is said. As their papers do."""
-
 
 def criteria(methods: Sequence[str]) -> list[Criterion]:
     """The criteria that a comparison of these methods has, all as described."""
-    return [
-        Criterion(method, scope) for method in methods for scope in SCOPES_OF.get(method, ["layer"])
-    ]
+    return [Criterion(name, scope) for name in methods for scope in pruning.METHODS[name].scopes]
 
 
 def draws(run: Run, *what: object) -> list[torch.Generator]:
@@ -84,7 +74,7 @@ def masks_at(run: Run, sparsities: Sequence[float], criterion: Criterion) -> lis
 
     Scored on the initial weights where the method's paper does so, else on the trained ones.
     """
-    scored = start(run) if criterion.method in pruning.AT_START else run.networks
+    scored = start(run) if pruning.METHODS[criterion.method].at_start else run.networks
     rows = run.shard.split.train
     return pruning.cuts(scored, sparsities, criterion, draws(run, criterion.method), rows)
 
