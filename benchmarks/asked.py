@@ -46,7 +46,7 @@ Question = tuple[str, float, Callable[..., pd.DataFrame], dict[str, object]]
 def questions(quick: bool) -> list[Question]:
     """What is asked, within how many seconds, the measure and its options."""
     rows, few = (20, 10) if quick else (1000, 500)
-    fifteen = [name for name in corruptions.CORRUPTIONS if name not in corruptions.STUDIED]
+    fifteen = [name for name, each in corruptions.CORRUPTIONS.items() if each.mnist_c]
     return [
         *((f"maps: {method}", 10, mapped, {"method": method, "rows": rows})
           for method in saliency.METHODS),

@@ -6,17 +6,17 @@ or amount moves it by units. Run as a program this writes corruptions.csv, with 
 compare.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from lib import tasks
-from lib.robustness.corruptions import CORRUPTIONS, amount, corrupt
+from lib.robustness.corruptions import CORRUPTIONS, SEVERITIES, amount, corrupt
 from lib.tasks import datasets
 
 PATH = Path(__file__).with_name("corruptions.csv")
-SEVERITIES = range(1, 6)
 
 
 def digits() -> torch.Tensor:
@@ -35,11 +35,11 @@ def of(images: torch.Tensor) -> float:
     return float(images.double().flatten() @ places.square().cos())
 
 
-def checksums() -> pd.DataFrame:
+def checksums(names: Iterable[str]) -> pd.DataFrame:
     """Columns corruption, severity, amount, checksum."""
-    rows = [(n, s, amount(n, s), checksum(n, s)) for n in CORRUPTIONS for s in SEVERITIES]
+    rows = [(n, s, amount(n, s), checksum(n, s)) for n in names for s in SEVERITIES]
     return pd.DataFrame(rows, columns=["corruption", "severity", "amount", "checksum"])
 
 
 if __name__ == "__main__":
-    checksums().to_csv(PATH, index=False, float_format="%.6g")
+    checksums(CORRUPTIONS).to_csv(PATH, index=False, float_format="%.6g")

@@ -8,6 +8,7 @@ from lib import measures, pruning, seeds, study
 from lib.measures import audited, base
 from lib.networks import protocols, training
 from lib.networks.scores import f1
+from lib.study import measuring
 
 WIDTHS = [3, 8]
 SPARSITIES = [0.5, 0.9]
@@ -30,10 +31,7 @@ def count(table: pd.DataFrame) -> set[int]:
     return set(table.groupby(["width", "regime", "control", "sparsity"]).size())
 
 
-METHODS = ["magnitude", "activation", "gradient", "snip", "synflow", "random"]
-
-
-@pytest.mark.parametrize("criterion", measures.criteria(METHODS))
+@pytest.mark.parametrize("criterion", measures.criteria(pruning.METHODS))
 @pytest.mark.parametrize("protocol", ["described", "converged"])
 def test_every_criterion_stands_beside_every_control_in_every_regime(digits, protocol, criterion):
     found = tuned(protocol, criterion.method, criterion.scope)
@@ -50,7 +48,7 @@ def test_every_criterion_stands_beside_every_control_in_every_regime(digits, pro
             assert set(here[here.control == control].sparsity) == set(SPARSITIES)
 
 
-@pytest.mark.parametrize("method", ["snip", "synflow", "random"])
+@pytest.mark.parametrize("method", [n for n, each in pruning.METHODS.items() if each.at_start])
 def test_what_is_cut_at_the_start_is_trained_once_on_its_mask(digits, method):
     criterion = measures.criteria([method])[0]
     run = study.load_shard(trained_shard())

@@ -334,11 +334,11 @@ def test_of_fewer_than_ten_pixels_the_top_tenth_is_the_highest():
     lit = torch.arange(784) < 9
     one = torch.zeros(1, 3, 784)
     one[0, 0, 4] = one[0, 1, 5] = one[0, 2, 4] = one[0, 2, 5] = 1.0
-    found = saliency.top_decile_overlap(one, one[:, :1].expand(1, 3, -1), lit)
+    found = saliency.AGREEMENT["top_decile"](one, one[:, :1].expand(1, 3, -1), lit)
     assert found.tolist() == [[1.0, 0.0, 0.5]]
 
 
-@pytest.mark.parametrize("method", saliency.SIGNED)
+@pytest.mark.parametrize("method", saliency.METHODS)
 def test_no_image_has_no_map(method):
     networks = initial(DESCRIBED, "MNIST", "4-9", [2, 5], 0)
     assert saliency.maps(networks, torch.zeros(0, 784), method).shape == (2, 0, 784)

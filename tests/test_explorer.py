@@ -86,9 +86,12 @@ def test_it_offers_the_notebooks_own_networks_and_every_corruption_and_method(se
 
 
 def test_a_corruption_and_a_kind_of_map_that_are_added_are_there_at_once(settings, monkeypatch):
-    monkeypatch.setitem(corruptions.CORRUPTIONS, "black_out", lambda images, *_: images * 0)
-    monkeypatch.setitem(corruptions.AMOUNTS, "black_out", (1, 2, 3, 4, 5))
-    monkeypatch.setitem(saliency.METHODS, "signed_gradient", saliency.gradient)
+    black_out = corruptions.Corruption(lambda images, *_: images * 0, (1, 2, 3, 4, 5), "nothing")
+    monkeypatch.setitem(corruptions.CORRUPTIONS, "black_out", black_out)
+    signed = saliency.METHODS["gradient"].signed
+    monkeypatch.setitem(
+        saliency.METHODS, "signed_gradient", saliency.MapKind(signed, "signed", lambda maps: maps)
+    )
     shown = shown_of(settings, corruption="black_out")
     assert "black out, severity 3 (3)" in shown.words.value
     picture = shown.picture.value
@@ -123,7 +126,8 @@ def test_a_signed_map_keeps_its_order_of_tones_in_greyscale():
 def test_what_goes_wrong_is_shown_in_the_panel_and_gone_with_the_next_choice(settings, monkeypatch):
     shown = shown_of(settings)
     words = shown.words.value
-    monkeypatch.setitem(saliency.METHODS, "finite_difference", lambda *_: 1 / 0)
+    broken = saliency.MapKind(lambda *_: 1 / 0, "broken")
+    monkeypatch.setitem(saliency.METHODS, "finite_difference", broken)
     changed(shown, method="finite_difference")
     assert shown.words.value == "<b>ZeroDivisionError: division by zero</b>"
     assert shown.picture.layout.visibility == "hidden"

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 from lib import ROOT, measures, study
-from lib.claims.robustness import corruption_leads
+from lib.claims import robustness
 from lib.measures.expected import ROWS
 from lib.statistics import holm
 from lib.study import plan
 from lib.study.parameters import read_profile
 from lib.tasks import PUBLISHED_ORDER
 
-KINDS = [f"kind {i}" for i in range(15)]
+KINDS = [f"kind {i}" for i in range(len(robustness.KINDS))]
 SEEDS = range(6)
 
 
@@ -36,7 +36,7 @@ def made_up(**lead: float) -> pd.DataFrame:
 
 def test_leads_are_signed_after_holm_over_the_corruptions_and_clean_stands_apart():
     found = measures.leads(made_up(k0=0.05, k1=-0.05), 64, 24)
-    assert found.corruption.nunique() == 16
+    assert found.corruption.nunique() == len(KINDS) + 1
     f1 = found[found.quantity == "f1"].set_index("corruption")
     assert f1.effect["kind 0"] - f1.effect["kind 2"] == pytest.approx(0.05)
     assert (f1.sign["kind 0"], f1.sign["kind 1"]) == (1, -1)
@@ -61,7 +61,8 @@ def test_a_network_without_a_score_counts_in_no_lead():
 
 def test_a_lead_is_the_one_that_the_rule_takes():
     table = made_up(k0=0.05, k1=-0.05)
-    rule = corruption_leads(table, "described")
+    table["corruption"] = table.corruption.map(dict(zip(KINDS, robustness.KINDS, strict=True)))
+    rule = robustness.corruption_leads(table, "described")
     found = measures.leads(table, 64, 24).query("quantity == 'f1'").set_index("corruption")
     for name, lead in rule.items():
         assert found.loc[name, ["effect", "low", "high"]].tolist() == pytest.approx(

@@ -17,6 +17,14 @@ from torch import nn
 from lib import saliency
 from lib.errors import UserError
 from lib.networks.protocols import PROTOCOLS, initial
+from lib.saliency.maps import (
+    gradient,
+    gradient_times_input,
+    integrated_gradients,
+    occlusion,
+    probability_change,
+    smoothgrad,
+)
 
 WIDTHS = st.lists(st.integers(1, 12), min_size=1, max_size=3)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -52,7 +60,7 @@ def signed_gradient(model: nn.Module) -> Saliency:
 @given(WIDTHS, SEEDS)
 def test_the_gradient_is_captums_with_and_without_its_sign(widths, seed):
     networks, rows = small(widths, seed), images(4, seed)
-    found = saliency.gradient(networks, rows)
+    found = gradient(networks, rows)
     assert found.shape == (len(widths), 4, 784)
     expected = attributed(signed_gradient, networks, rows)
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-4)
@@ -64,7 +72,7 @@ def test_the_gradient_is_captums_with_and_without_its_sign(widths, seed):
 def test_gradient_times_input_is_captums(widths, seed):
     networks, rows = small(widths, seed), images(4, seed)
     expected = attributed(InputXGradient, networks, rows)
-    found = saliency.gradient_times_input(networks, rows).double()
+    found = gradient_times_input(networks, rows).double()
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
@@ -74,14 +82,14 @@ def test_integrated_gradients_are_captums_of_many_steps(widths, seed):
     networks, rows = small(widths, seed), images(2, seed)
     steps = {"n_steps": 2000, "method": "riemann_middle", "internal_batch_size": 2000}
     expected = attributed(IntegratedGradients, networks, rows, **steps)
-    found = saliency.integrated_gradients(networks, rows).double()
+    found = integrated_gradients(networks, rows).double()
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
 @given(WIDTHS, SEEDS)
 def test_integrated_gradients_sum_to_the_logit_less_that_of_a_black_image(widths, seed):
     networks, rows = small(widths, seed), images(4, seed)
-    total = saliency.integrated_gradients(networks, rows).sum(-1)
+    total = integrated_gradients(networks, rows).sum(-1)
     black = networks.logits(torch.zeros(1, 784))
     torch.testing.assert_close(total, networks.logits(rows) - black, rtol=1e-4, atol=1e-4)
 
@@ -90,11 +98,11 @@ def test_a_unit_that_the_image_does_not_move_is_active_all_the_way_or_never():
     networks = small([2], 0)
     networks.bias1.copy_(torch.tensor([0.5, -0.5]))
     black = torch.zeros(1, 784)
-    assert not saliency.integrated_gradients(networks, black).any()
+    assert not integrated_gradients(networks, black).any()
     networks.weight1[0] = 0
     lit = black.clone()
     lit[0, 0] = 1  # a pixel that no unit sees
-    assert not saliency.integrated_gradients(networks, lit).any()
+    assert not integrated_gradients(networks, lit).any()
 
 
 def off_captums_mean(networks, rows, sigma: float, samples: int, seed: int):
@@ -109,7 +117,7 @@ def off_captums_mean(networks, rows, sigma: float, samples: int, seed: int):
         attributed(tunnel, networks, rows, nt_type=kind, **options)
         for kind in ("smoothgrad", "vargrad")
     )
-    off = (saliency.smoothgrad(networks, rows, sigma).double() - mean).abs()
+    off = (smoothgrad(networks, rows, sigma).double() - mean).abs()
     return off, (variance.clamp_min(0) / samples).sqrt()
 
 
@@ -131,8 +139,8 @@ def test_smoothgrad_is_captums_mean_within_its_standard_error_over_all_pixels(si
 @given(WIDTHS, SEEDS)
 def test_with_ever_less_noise_smoothgrad_becomes_the_gradient(widths, seed):
     networks, rows = small(widths, seed), images(2, seed)
-    found = saliency.smoothgrad(networks, rows, 1e-9)
-    torch.testing.assert_close(found, saliency.gradient(networks, rows))
+    found = smoothgrad(networks, rows, 1e-9)
+    torch.testing.assert_close(found, gradient(networks, rows))
 
 
 @pytest.mark.parametrize("side", [4, 7])
@@ -145,17 +153,15 @@ def test_occlusion_is_captums_black_square_at_every_place(side):
 
     square = {"sliding_window_shapes": (side, side), "perturbations_per_eval": 32}
     expected = attributed(occluded, networks, pictures, **square).flatten(-2).float()
-    torch.testing.assert_close(
-        saliency.occlusion(networks, rows, side), expected, rtol=0, atol=1e-4
-    )
+    torch.testing.assert_close(occlusion(networks, rows, side), expected, rtol=0, atol=1e-4)
 
 
 @settings(max_examples=8)
 @given(WIDTHS, SEEDS, st.sampled_from([0.1, 0.01]))
 def test_the_finite_difference_is_that_of_raising_one_pixel_after_another(widths, seed, step):
     networks, rows = small(widths, seed), images(2, seed)
-    found = saliency.finite_difference(networks, rows, step)
-    signed = saliency.probability_change(networks, rows, step)
+    signed = probability_change(networks, rows, step)
+    found = saliency.METHODS["finite_difference"].unsigned(signed)
     for place in range(len(widths)):
         model = networks.sequential(place).double()
         for row, image in enumerate(rows.double()):
@@ -194,7 +200,7 @@ def test_an_unknown_kind_of_map_and_no_noise_are_errors_in_a_sentence():
         saliency.maps(small([3], 0), images(1), "gradcam")
     for sigma in (0.0, -0.1, float("nan")):
         with pytest.raises(UserError, match="is not allowed: give the noise a deviation above 0"):
-            saliency.smoothgrad(small([3], 0), images(1), sigma)
+            smoothgrad(small([3], 0), images(1), sigma)
 
 
 def inked(rows: int) -> torch.Tensor:
@@ -223,7 +229,7 @@ def test_no_order_deletes_or_inserts_a_linear_logit_faster_than_gradient_times_i
     networks = initial(PROTOCOLS["converged"], "MNIST", "4-9", [0], seed % 1000)
     rows = inked(3)
     sign = torch.where(networks.logits(rows) >= 0, 1.0, -1.0)[..., None]
-    best = saliency.gradient_times_input(networks, rows) * sign
+    best = gradient_times_input(networks, rows) * sign
     other = images(3, seed)[None]
     (out, back), (slow, late) = (
         saliency.deletion_and_insertion(networks, rows, order) for order in (best, other)

@@ -203,7 +203,7 @@ def test_rounds_through_the_asked_levels_take_about_a_fifth():
 def test_rewinding_keeps_the_highest_scores_of_the_method_that_is_asked_for(digits):
     begin, split = ready(digits, DRAWN["described"], [3, 8])
     dense = dense_of(begin, split, DRAWN["described"], 0)
-    for method in pruning.ON_TRAINED:
+    for method in (name for name, each in pruning.METHODS.items() if not each.at_start):
         criterion = pruning.Criterion(method)
         _, first = pruning.rewound(
             begin, dense, split, DRAWN["described"], order_of(0), [0.5], criterion
@@ -351,7 +351,7 @@ def test_regimes_and_controls_of_a_run_train_as_one_population(digits):
     begin, split = ready(digits, protocol, [4, 8])
     masks = [pruning.cut(begin, 0.5), pruning.cut(begin, 0.9)]
     both = pruning.trained(
-        stack([begin, begin]), pruning.joined(masks), split, protocol, order_of(0)
+        stack([begin, begin]), pruning.stacked(masks), split, protocol, order_of(0)
     )
     for place, kept in enumerate(masks):
         alone = pruning.trained(begin, kept, split, protocol, order_of(0))

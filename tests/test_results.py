@@ -19,15 +19,14 @@ from lib.measures.capacity import BUDGET
 from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS
 from lib.networks.scores import SCORES as FOUR
 from lib.networks.training import points
-from lib.pruning import METHODS
-from lib.robustness.corruptions import CORRUPTIONS, MNIST_C
 from lib.statistics import FEWEST
-from lib.study.parameters import NOTEBOOKS
+from lib.study.parameters import NOTEBOOKS, read_profile
 from lib.tasks import PUBLISHED_ORDER as FIVE
 from lib.tasks import published
 
 FIGURES = ROOT / "figures"
 GENERATED = ROOT / "paper" / "generated"
+ASKED = read_profile(ROOT / "params" / "paper")
 
 pytestmark = pytest.mark.skipif(
     not (FIGURES / "02_capacity" / "networks.csv").is_file(),
@@ -218,8 +217,7 @@ def test_networks_were_pruned_by_every_score_in_every_regime_beside_every_contro
         wanted = set(product(FIVE, widths, [0.8, 0.9, 0.95, 0.98]))
         missing = wanted.difference(rows.itertuples(index=False, name=None))
         assert not missing, f"{condition} lacks {sorted(missing)[:3]}"
-    given = {(each.method, each.scope) for each in criteria(METHODS)}
-    assert len(given) == 9
+    given = {(each.method, each.scope) for each in criteria(ASKED["03_pruning"]["methods"])}
     regimes = ["one_shot", "fine_tuned", "rewound"]
     conditions = product(["described", "converged"], regimes, ["none", *CONTROLS], given)
     assert met.ngroups == len({(*rest, *criterion) for *rest, criterion in conditions})
@@ -227,18 +225,21 @@ def test_networks_were_pruned_by_every_score_in_every_regime_beside_every_contro
 
 def test_networks_met_every_corruption_at_every_severity():
     networks = table("04_robustness/networks")
-    drawn = networks[networks.corruption.isin(CORRUPTIONS) & (networks.width > 0)]
+    kinds = ASKED["04_robustness"]["kinds"]
+    names = [*ASKED["04_robustness"]["corruptions"], *kinds]
+    drawn = networks[networks.corruption.isin(names) & (networks.width > 0)]
     met = drawn.groupby(["protocol", "task", "width", "corruption"]).severity.nunique()
-    assert met.unstack().shape == (3 * 5 * 11, 17)
+    assert met.unstack().shape == (3 * 5 * 11, len(names))
     assert met.eq(6).all()
-    logistic = networks[(networks.width == 0) & (networks.corruption.isin(MNIST_C))]
+    logistic = networks[(networks.width == 0) & (networks.corruption.isin(kinds))]
     assert logistic.groupby(["protocol", "task"]).seed.nunique().tolist() == [10] * 10
 
 
 def test_maps_were_compared_by_every_kind_under_every_condition_with_n_and_interval():
     agreement = table("05_saliency/agreement").fillna({"regime": "none", "reading": "none"})
     condition = ["protocol", "comparison", "regime", "reading", "sparsity"]
-    whole = set(product(FIVE, saliency.METHODS, [*saliency.AGREEMENT, "flat"]))
+    methods = ASKED["05_saliency"]["map_methods"]
+    whole = set(product(FIVE, methods, [*saliency.AGREEMENT, "flat"]))
     for _, rows in agreement.groupby(condition):
         met = list(rows[["task", "method", "measure"]].itertuples(index=False, name=None))
         assert (set(met), len(met)) == (whole, len(whole))

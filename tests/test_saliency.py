@@ -13,9 +13,11 @@ from lib import measures, saliency, study
 from lib.errors import UserError
 from lib.measures.permuted import permuted
 from lib.networks.scores import logistic_loss
+from lib.saliency import AGREEMENT
 from lib.tasks import Rows
 
 SEEDS = st.integers(0, 2**32 - 1)
+FINITE = "finite_difference"
 LIT = torch.zeros(28, 28, dtype=torch.bool)
 LIT[4:24, 4:24] = True
 LIT = LIT.flatten()
@@ -34,7 +36,7 @@ def maps(seed: int, grey: int | None = None) -> torch.Tensor:
 @given(SEEDS, SEEDS, st.sampled_from([None, 5]))
 def test_rank_correlation_is_that_of_scipy_on_lit_pixels(seed, other, grey):
     one, two = maps(seed, grey), maps(other + 1, grey)
-    found = saliency.spearman(one, two, LIT)
+    found = AGREEMENT["spearman"](one, two, LIT)
     for place in np.ndindex(2, 3):
         expected = spearmanr(one[place][LIT].numpy(), two[place][LIT].numpy()).statistic
         assert float(found[place]) == pytest.approx(expected, abs=1e-6)
@@ -42,9 +44,9 @@ def test_rank_correlation_is_that_of_scipy_on_lit_pixels(seed, other, grey):
 
 def test_a_flat_map_orders_no_pixels_and_agrees_with_none_beyond_chance():
     flat = torch.zeros(2, 3, 784)
-    assert not saliency.spearman(flat, maps(0), LIT).any()
-    assert not saliency.hog(flat, maps(0), LIT).any()
-    assert saliency.top_decile_overlap(flat, maps(0), LIT).flatten().tolist() == pytest.approx(
+    assert not AGREEMENT["spearman"](flat, maps(0), LIT).any()
+    assert not AGREEMENT["hog"](flat, maps(0), LIT).any()
+    assert AGREEMENT["top_decile"](flat, maps(0), LIT).flatten().tolist() == pytest.approx(
         [0.1] * 6
     )
 
@@ -52,7 +54,7 @@ def test_a_flat_map_orders_no_pixels_and_agrees_with_none_beyond_chance():
 @given(SEEDS, SEEDS)
 def test_similarity_is_that_of_scikit_image_on_lit_pixels(seed, other):
     one, two = maps(seed) * 3, (maps(seed) + maps(other + 1)) / 7
-    found = saliency.ssim(one, two, LIT)
+    found = AGREEMENT["ssim"](one, two, LIT)
     for place in np.ndindex(2, 3):
         x, y = (m[place].reshape(28, 28).double().numpy() for m in (one, two))
         _, full = structural_similarity(x / x.max(), y / y.max(), data_range=1.0, full=True)
@@ -63,7 +65,7 @@ def test_similarity_is_that_of_scikit_image_on_lit_pixels(seed, other):
 @given(SEEDS, SEEDS)
 def test_overlap_is_the_share_of_the_top_tenth_in_common(seed, other):
     one, two = maps(seed), maps(other + 1)
-    found = saliency.top_decile_overlap(one, two, LIT)
+    found = AGREEMENT["top_decile"](one, two, LIT)
     for place in np.ndindex(2, 3):
         tops = [set(np.argsort(m[place][LIT].numpy())[-40:].tolist()) for m in (one, two)]
         assert float(found[place]) == pytest.approx(len(tops[0] & tops[1]) / 40)
@@ -71,13 +73,13 @@ def test_overlap_is_the_share_of_the_top_tenth_in_common(seed, other):
 
 def test_maps_with_no_top_pixel_in_common_do_not_overlap():
     one = torch.arange(784.0).expand(1, 1, 784)
-    assert float(saliency.top_decile_overlap(one, -one, LIT)) == 0
+    assert float(AGREEMENT["top_decile"](one, -one, LIT)) == 0
 
 
 @given(SEEDS, SEEDS)
 def test_histograms_of_gradients_are_those_of_scikit_image_on_blocks_wholly_lit(seed, other):
-    one, two = maps(seed) ** 3, maps(seed) + maps(other + 1)
-    found = saliency.hog(one, two, LIT)
+    one, two = maps(seed).double() ** 3, maps(seed).double() + maps(other + 1)
+    found = AGREEMENT["hog"](one, two, LIT)
     inside = slice(1, 5)  # cells of 4 pixels, blocks of 2 cells: those from pixel 4 to 24
     for place in np.ndindex(2, 3):
         x, y = (m[place].reshape(28, 28).numpy() / float(m[place].max()) for m in (one, two))
@@ -89,17 +91,17 @@ def test_histograms_of_gradients_are_those_of_scikit_image_on_blocks_wholly_lit(
         assert float(found[place]) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", saliency.AGREEMENT)
+@pytest.mark.parametrize("name", AGREEMENT)
 @given(SEEDS)
 def test_a_map_agrees_fully_with_itself_and_no_pair_agrees_more(name, seed):
-    compare = saliency.AGREEMENT[name]
+    compare = AGREEMENT[name]
     one, two = maps(seed), maps(seed + 1)
     torch.testing.assert_close(compare(one, one, LIT).double(), torch.ones(2, 3).double())
     assert bool((compare(one, two, LIT) < 1).all())
     torch.testing.assert_close(compare(one, two, LIT), compare(two, one, LIT))
 
 
-@pytest.mark.parametrize("name", saliency.AGREEMENT)
+@pytest.mark.parametrize("name", AGREEMENT)
 def test_agreement_ignores_pixels_that_are_never_lit_but_for_the_windows_edge(name):
     far = torch.ones(28, 28, dtype=torch.bool)
     far[1:27, 1:27] = False  # more than half a window from any lit pixel's centre is not needed
@@ -108,7 +110,7 @@ def test_agreement_ignores_pixels_that_are_never_lit_but_for_the_windows_edge(na
     changed[..., far.flatten()] = 0.5
     inner = torch.zeros(28, 28, dtype=torch.bool)
     inner[8:20, 8:20] = True
-    compare = saliency.AGREEMENT[name]
+    compare = AGREEMENT[name]
     found, before = (compare(m, two, inner.flatten()) for m in (changed, one))
     torch.testing.assert_close(found, before, rtol=0, atol=1e-3)
 
@@ -116,7 +118,7 @@ def test_agreement_ignores_pixels_that_are_never_lit_but_for_the_windows_edge(na
 @given(SEEDS, st.floats(0.01, 100))
 def test_agreement_does_not_depend_on_how_strong_a_map_is(seed, factor):
     one, two = maps(seed), maps(seed + 1)
-    for compare in saliency.AGREEMENT.values():
+    for compare in AGREEMENT.values():
         torch.testing.assert_close(
             compare(one * factor, two, LIT), compare(one, two, LIT), rtol=0, atol=1e-3
         )
@@ -175,7 +177,7 @@ def test_attention_compares_every_wrong_row_with_a_right_one_as_confident(digits
     [shard] = shards([0])
     study.train([shard])
     run = study.load_shard(shard)
-    found = measures.attention(run, ["finite_difference"])
+    found = measures.attention(run, [FINITE])
     logits = run.networks.logits(shard.scored.images)
     wrong = (logits >= 0) != shard.scored.labels.bool()
     weights = saliency.discriminating(shard.split.train)
@@ -187,7 +189,7 @@ def test_attention_compares_every_wrong_row_with_a_right_one_as_confident(digits
             nearest = int(gap.masked_fill(wrong[network], torch.inf).argmin())
             confidence.append(float(logits[network, nearest].abs()))
             one = run.networks.network(network)
-            map_ = saliency.finite_difference(one, shard.scored.images[nearest : nearest + 1])
+            map_ = saliency.maps(one, shard.scored.images[nearest : nearest + 1], FINITE)
             share.append(float((map_ * weights).sum() / map_.sum()))
         shown = np.isfinite(share)
         assert rows.n["right"] == shown.sum()
@@ -227,9 +229,8 @@ def test_the_ceiling_compares_each_network_with_that_of_the_next_seed(digits):
     rows = both[0].scored.take(torch.arange(20))
     right = (one.logits(rows.images)[0] >= 0) == rows.labels.bool()
     pictures = rows.images[right]
-    maps_of = saliency.METHODS["gradient"]
-    lit = both[0].split.lit
-    expected = saliency.spearman(maps_of(one, pictures), maps_of(two, pictures), lit).mean()
+    maps_of_both = (saliency.maps(networks, pictures, "gradient") for networks in (one, two))
+    expected = AGREEMENT["spearman"](*maps_of_both, both[0].split.lit).mean()
     assert found.spearman.iloc[0] == pytest.approx(float(expected), abs=1e-6)
     assert found.regime.tolist() == ["", ""]
     alone = study.table(
@@ -261,7 +262,7 @@ def test_every_kind_of_map_is_set_beside_every_network_and_map_at_each_sparsity(
         counts = found.groupby(names).size().to_dict()
         extra = [("permuted", "", "")] if found is first else []
         assert counts == dict.fromkeys(expected, 8) | dict.fromkeys([*once, *extra], 4)
-        assert found[[*saliency.AGREEMENT, "flat"]].notna().all(axis=None)
+        assert found[[*AGREEMENT, "flat"]].notna().all(axis=None)
         assert found.groupby(["method", "network"]).n.nunique().eq(1).all()
 
 
@@ -269,7 +270,7 @@ def test_what_is_not_pruned_keeps_its_map(digits):
     study.train(shards([0]))
     found = measures.agreement(study.load_shard(shards([0])[0]), **OPTIONS, sparsities=[0.0])
     kept = found[found.regime == "one_shot"]
-    assert kept[list(saliency.AGREEMENT)].to_numpy() == pytest.approx(np.ones((12, 5)), abs=1e-5)
+    assert kept[list(AGREEMENT)].to_numpy() == pytest.approx(1, abs=1e-5)
 
 
 def test_networks_on_permuted_labels_have_learned_less(digits):

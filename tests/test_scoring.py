@@ -109,7 +109,7 @@ def synflow_of_one(weight1: Tensor, weight2: Tensor, sparsity: float, rounds: in
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), SEEDS, SPARSITIES)
 def test_synflow_prunes_what_a_loop_of_a_hundred_rounds_by_autograd_prunes(widths, seed, sparsity):
     networks = doubled(drawn(widths, seed, features=7))
-    kept = pruning.synflow(networks, sparsity)
+    kept = pruning.cut(networks, sparsity, pruning.Criterion("synflow", "global"))
     for place in range(len(widths)):
         one, units = networks.network(place), networks.units_of(place)
         expected = synflow_of_one(one.weight1, one.weight2, sparsity, 100)

@@ -26,8 +26,8 @@ from lib import ROOT, measures, study
 from lib.errors import UserError
 from lib.networks import training
 from lib.networks.protocols import PROTOCOLS
-from lib.study import shard as shard_of
 from lib.study import measuring, store
+from lib.study import shard as shard_of
 from lib.study import trained as trained_networks
 from lib.study.backends import Machine
 

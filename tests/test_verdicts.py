@@ -45,7 +45,7 @@ def test_the_committed_verdicts_are_those_of_the_committed_tables(notebook):
 
 @committed
 def test_no_committed_verdict_is_empty_or_given_twice():
-    rows = claims.joined(FIGURES)
+    rows = claims.collected(FIGURES)
     assert set(rows.verdict) <= set(claims.VERDICTS)
     assert (rows.rule.str.len() > 0).all()
     assert not rows.duplicated(["claim", "protocol", "reading"]).any()
@@ -81,7 +81,7 @@ def test_what_another_notebook_decides_meanwhile_is_published_too(tmp_path, monk
 
 @committed
 def test_claims_are_joined_in_their_order_and_what_is_missing_is_the_rest():
-    rows = claims.joined(FIGURES)
+    rows = claims.collected(FIGURES)
     given = list(rows[["claim", "protocol", "reading"]].itertuples(index=False, name=None))
     missing = claims.missing(rows)
     assert sorted(given + missing) == sorted(claims.conditions())
@@ -92,7 +92,9 @@ def test_where_nothing_was_measured_every_claim_is_missing(tmp_path):
     found = [claims.decide(notebook, tmp_path) for notebook in NOTEBOOKS]
     assert all(rows.empty for rows, _ in found)
     reasons = [reason for _, undecided in found for reason in undecided]
-    assert len(reasons) == len(claims.missing(claims.joined(tmp_path))) == len(claims.conditions())
+    assert (
+        len(reasons) == len(claims.missing(claims.collected(tmp_path))) == len(claims.conditions())
+    )
     assert {each.claim for each in reasons} == set(claims.RULES)
 
 

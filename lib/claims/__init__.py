@@ -2,13 +2,14 @@
 
 claims.yaml has the claims and their rules, fixed before any run but for what it names itself. A
 rule is one plain function of tables, as they stand in the CSV files, and of a protocol and a
-reading where it depends on them. `CLAIMS` says which tables a rule takes, and so which notebook
-decides it.
+reading where it depends on them. `decides` above it names the claim and its tables, the first of
+which says which notebook decides it.
 """
 
+from lib.claims import capacity, pruning, robustness, saliency, tasks
 from lib.claims.paper import COLOURS, SIGNS, publish, styled
-from lib.claims.rules import VERDICTS, Finding, NotMeasured
-from lib.claims.verdicts import CLAIMS, RULES, conditions, decide, joined, missing
+from lib.claims.rules import CLAIMS, VERDICTS, Claim, Finding, NotMeasured, decides
+from lib.claims.verdicts import RULES, collected, conditions, decide, missing
 
 __all__ = [
     "CLAIMS",
@@ -16,12 +17,19 @@ __all__ = [
     "RULES",
     "SIGNS",
     "VERDICTS",
+    "Claim",
     "Finding",
     "NotMeasured",
+    "capacity",
+    "collected",
     "conditions",
     "decide",
-    "joined",
+    "decides",
     "missing",
+    "pruning",
     "publish",
+    "robustness",
+    "saliency",
     "styled",
+    "tasks",
 ]

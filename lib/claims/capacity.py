@@ -6,7 +6,6 @@ regression, to 64. difficulty: columns task, measure, value (notebook 01).
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from lib.claims.rules import (
     TOO_FEW,
     Finding,
     NotMeasured,
+    decides,
     named,
     select,
     supported_if,
@@ -24,10 +24,7 @@ from lib.claims.rules import (
 from lib.networks.protocols import PUBLISHED_WIDTHS
 from lib.seeds import numpy_generator
 from lib.statistics import FEWEST, Agreement, compare_models, minimum_width, qap
-from lib.tasks import PUBLISHED_ORDER
-
-PAIRS = tuple(f"{low}-{high}" for low, high in combinations(range(10), 2))
-"""The 45 pairs of digits."""
+from lib.tasks import ALL_PAIRS, PUBLISHED_ORDER
 
 SCORES = {"published": "f1_train_best", "described": "f1_test", "converged": "f1_test"}
 """The column that a protocol scores capacity by."""
@@ -55,8 +52,8 @@ def needs(
 
 def probe_error(difficulty: pd.DataFrame) -> pd.Series:
     """The linear-probe error of all 45 pairs, by task."""
-    rows = select(difficulty, measure="linear_probe_error", task=PAIRS)
-    return rows.set_index("task").value[list(PAIRS)]
+    rows = select(difficulty, measure="linear_probe_error", task=ALL_PAIRS)
+    return rows.set_index("task").value[list(ALL_PAIRS)]
 
 
 def rank_relation(found: Agreement, holds: bool, note: str = "") -> Finding:
@@ -70,6 +67,7 @@ def rank_relation(found: Agreement, holds: bool, note: str = "") -> Finding:
     return Finding(supported_if(related and holds), *ends, found.n, text)
 
 
+@decides("capacity.scales", "02_capacity/networks", "01_tasks/difficulty")
 def scales(
     networks: pd.DataFrame,
     difficulty: pd.DataFrame,
@@ -86,7 +84,7 @@ def scales(
     if protocol == "published":
         return untestable(FIVE_ONLY)
     error = probe_error(difficulty)
-    need = needs(networks, protocol, PAIRS, threshold, relative)
+    need = needs(networks, protocol, ALL_PAIRS, threshold, relative)
     easiest, hardest = (
         getattr(error[list(PUBLISHED_ORDER)], f"idx{end}")() for end in ("min", "max")
     )
@@ -98,11 +96,13 @@ def scales(
     return rank_relation(qap(error, need), doubles, note)
 
 
+@decides("capacity.relative", "02_capacity/networks", "01_tasks/difficulty")
 def relative(networks: pd.DataFrame, difficulty: pd.DataFrame, protocol: str) -> Finding:
     """capacity.relative: as `scales`, at 99 % of the best mean F1 that any width reaches."""
     return scales(networks, difficulty, protocol, RELATIVE, relative=True)
 
 
+@decides("capacity.linear", "02_capacity/networks", "01_tasks/difficulty")
 def linear(networks: pd.DataFrame, difficulty: pd.DataFrame, protocol: str) -> Finding:
     """capacity.linear: of four models of W* the linear one predicts a left-out pair best.
 
@@ -111,7 +111,7 @@ def linear(networks: pd.DataFrame, difficulty: pd.DataFrame, protocol: str) -> F
     """
     if protocol == "published":
         return untestable(FIVE_ONLY)
-    need = needs(networks, protocol, PAIRS)
+    need = needs(networks, protocol, ALL_PAIRS)
     models = compare_models(probe_error(difficulty), need, networks.width.max())
     models = models.set_index("model")
     errors, mine = models.loo_error, models.loc["linear"]
@@ -128,6 +128,7 @@ BUDGETS = ((3, 0.1), (10, 0.1), (30, 0.1), (90, 0.1), (3, 0.036))
 FACTOR = 2
 
 
+@decides("capacity.budget", "02_capacity/budgets")
 def budget(budgets: pd.DataFrame, protocol: str) -> Finding:
     """capacity.budget: W* on 4-9 changes by less than a factor 2 over budgets and initial weights.
 
@@ -160,6 +161,7 @@ Sides = tuple[np.ndarray, np.ndarray]
 """F1 of a pair, each (seeds, widths): at the widths below W*, and at W* and above."""
 
 
+@decides("capacity.instability", "02_capacity/networks")
 def instability(networks: pd.DataFrame, protocol: str) -> Finding:
     """capacity.instability: F1 varies twice as much over seeds below W* as from there on.
 
@@ -253,6 +255,7 @@ RATE = 0.03
 MOST_WIDTHS = 10
 
 
+@decides("capacity.rate", "02_capacity/learning_rates")
 def rate(learning_rates: pd.DataFrame, protocol: str) -> Finding:
     """capacity.rate: 0.03 has the best mean F1 on 4-9 at 10 or more of 11 widths, in both grids.
 

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib.claims.verdicts import RULES, joined, under
-from lib.networks.protocols import PROTOCOLS
+from lib.claims.verdicts import PROTOCOLS, RULES, collected, under
 from lib.output.latex import escaped, formatted
 from lib.study import store
 
@@ -47,14 +46,14 @@ def publish(figures: Path, generated: Path) -> pd.DataFrame:
     """Join the verdicts under `figures` into claims.csv there, and write what the paper reads.
 
     `generated` gets verdicts.tex, the macros, and claims.tex, the table. Again gives the same.
-    Two notebooks may publish at once: what the other has decided meanwhile is joined as well.
+    Two notebooks may publish at once: what the other has decided meanwhile is joined too.
     """
     while True:
-        rows = joined(figures)
+        rows = collected(figures)
         store.write_table(rows, figures / "claims.csv")
         store.write(generated / "verdicts.tex", macros(rows).encode())
         store.write(generated / "claims.tex", table(rows).encode())
-        if joined(figures).equals(rows):
+        if collected(figures).equals(rows):
             return rows
 
 
@@ -91,19 +90,9 @@ def is_own(protocol: str, reading: str) -> bool:
 NONE = r"\noverdict{}"
 """What stands where there is no verdict yet, as a macro of results.sty."""
 
-PARTS = {
-    "tasks": "Tasks",
-    "capacity": "Capacity",
-    "pruning": "Pruning",
-    "robustness": "Robustness",
-    "saliency": "Saliency",
-    "neurons": "Neurons",
-}
-"""The headings of the table, by the first word of a claim's name."""
-
 
 def table(rows: pd.DataFrame) -> str:
-    """The paper's table: a row a claim, grouped by part, and a column a protocol.
+    """The paper's table: a row a claim, grouped by the first word of its name, a column a protocol.
 
     A cell has a line for each reading: sign, effect and interval.
     """
@@ -113,7 +102,7 @@ def table(rows: pd.DataFrame) -> str:
         rf"What the study says & As & {' & '.join(map(code, PROTOCOLS))} \\",
     ]
     for part, claims in groupby(RULES, key=lambda claim: claim.partition(".")[0]):
-        lines += [r"\midrule", rf"\multicolumn{{5}}{{@{{}}l}}{{\textbf{{{PARTS[part]}}}}} \\"]
+        lines += [r"\midrule", rf"\multicolumn{{5}}{{@{{}}l}}{{\textbf{{{part.capitalize()}}}}} \\"]
         lines += [f"\\addlinespace[2pt]\n{line(claim, rows)}" for claim in claims]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabularx}", ""])
 
@@ -125,7 +114,7 @@ def code(name: str) -> str:
 
 def line(claim: str, rows: pd.DataFrame) -> str:
     """One claim's row of the table; `NONE` where there is no verdict."""
-    readings = list(dict.fromkeys(reading for _, reading in under(claim)))
+    readings = list(dict.fromkeys(each.get("reading", "") for each in under(claim)))
     shown = r" \newline ".join(reading.removeprefix("as_") for reading in readings)
     rows = rows[rows.claim == claim]
     cells = [cell(rows[rows.protocol.isin(["any", each])], readings) for each in PROTOCOLS]

@@ -12,12 +12,13 @@ from itertools import product
 
 import pandas as pd
 
-from lib.claims.capacity import FIVE_ONLY, PAIRS, probe_error, rank_relation
+from lib.claims.capacity import FIVE_ONLY, probe_error, rank_relation
 from lib.claims.rules import (
     TOO_FEW,
     Finding,
     both,
     check_seeds,
+    decides,
     difference,
     every,
     finding,
@@ -28,7 +29,7 @@ from lib.claims.rules import (
     untestable,
 )
 from lib.statistics import interval, qap
-from lib.tasks import PUBLISHED_ORDER
+from lib.tasks import ALL_PAIRS, PUBLISHED_ORDER
 
 SPARSITY = 0.95
 
@@ -51,6 +52,7 @@ def one_shot(networks: pd.DataFrame, protocol: str, reading: str, **wanted: obje
 NOTICEABLE = 0.01
 
 
+@decides("pruning.robust95", "03_pruning/networks")
 def robust95(networks: pd.DataFrame, protocol: str, reading: str) -> Finding:
     """pruning.robust95: the mean change of F1 at 95 % lies above -0.01, by pair and width."""
     f1 = f1_by_sparsity(
@@ -72,6 +74,7 @@ HARDER = ("3-8", "4-9")
 MODERATE = (0.3, 0.5, 0.8)
 
 
+@decides("pruning.regularises", "03_pruning/networks")
 def regularises(networks: pd.DataFrame, protocol: str, reading: str) -> Finding:
     """pruning.regularises: at 30, 50 or 80 % the mean F1 of 3-8 and 4-9 rises, after Holm.
 
@@ -96,6 +99,7 @@ def regularises(networks: pd.DataFrame, protocol: str, reading: str) -> Finding:
     return finding("not supported", levels, most)
 
 
+@decides("pruning.essential_size", "03_pruning/essential_size", "01_tasks/difficulty")
 def essential_size(
     sizes: pd.DataFrame, difficulty: pd.DataFrame, protocol: str, reading: str
 ) -> Finding:
@@ -106,8 +110,8 @@ def essential_size(
     """
     if protocol == "published":
         return untestable(FIVE_ONLY)
-    rows = select(sizes, protocol=protocol, reading=reading, width=24, task=PAIRS)
-    weights = rows.groupby("task").weights.mean()[list(PAIRS)]
+    rows = select(sizes, protocol=protocol, reading=reading, width=24, task=ALL_PAIRS)
+    weights = rows.groupby("task").weights.mean()[list(ALL_PAIRS)]
     if weights.nunique() == 1:
         return untestable(f"all pairs keep their F1 with {weights.iloc[0]:.0f} weights, the fewest")
     return rank_relation(qap(probe_error(difficulty), weights), holds=True)
@@ -117,6 +121,7 @@ PUBLISHED_TABLE = {"0-1": 12, "3-8": 16, "4-9": 24}
 """The widths at which the study's Table 1 counts dead units."""
 
 
+@decides("pruning.dead_units", "03_pruning/networks")
 def dead_units(networks: pd.DataFrame, protocol: str, reading: str) -> Finding:
     """pruning.dead_units: no network has a dead unit, dense or at 95 %.
 
@@ -140,6 +145,7 @@ LEAST_CKA = 0.95
 MOST_LOSS = 0.05
 
 
+@decides("pruning.geometry", "03_pruning/geometry")
 def geometry(hidden: pd.DataFrame, protocol: str, reading: str) -> Finding:
     """pruning.geometry: linear CKA of dense and pruned is 0.95, the silhouette falls by < 0.05.
 
@@ -168,6 +174,7 @@ ONE_SHOT = "the study prunes in one shot, and three seeds give no interval"
 CONTROLS = ("random", "shuffled", "fresh", "dense")
 
 
+@decides("pruning.tickets", "03_pruning/networks")
 def tickets(networks: pd.DataFrame, protocol: str) -> Finding:
     """pruning.tickets: iterative pruning to 95 % is within 0.01 of dense, above every control.
 

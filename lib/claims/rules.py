@@ -10,8 +10,8 @@ the wrong side of a bound the rule fails, as an interval holds its mean, and els
 tested. For any other protocol too few seeds are a small profile: not measured, and no verdict.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,41 @@ class Finding(NamedTuple):
     high: float = np.nan
     n: int = 0
     note: str = ""
+
+
+class Claim(NamedTuple):
+    """The rule that decides a claim, and the tables that it takes, named "notebook/table".
+
+    The notebook of the first table decides it.
+    """
+
+    rule: Callable[..., Finding]
+    tables: tuple[str, ...]
+
+    @property
+    def notebook(self) -> str:
+        """The notebook that decides it."""
+        return self.tables[0].partition("/")[0]
+
+
+CLAIMS: dict[str, Claim] = {}
+"""Every claim by name, as `decides` registers it; its text is in claims.yaml."""
+
+Rule = TypeVar("Rule", bound=Callable[..., Finding])
+
+
+def decides(claim: str, *tables: str) -> Callable[[Rule], Rule]:
+    """Make the function below the rule of a claim: of these tables, as they stand in the CSV files.
+
+    A rule with the parameter `protocol` decides under each protocol of the study, with `reading`
+    too under each reading of pruning.
+    """
+
+    def register(rule: Rule) -> Rule:
+        CLAIMS[claim] = Claim(rule, tables)
+        return rule
+
+    return register
 
 
 def untestable(reason: str) -> Finding:

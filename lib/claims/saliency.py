@@ -16,6 +16,7 @@ from lib.claims.rules import (
     TOO_FEW,
     Finding,
     check_seeds,
+    decides,
     difference,
     every,
     named,
@@ -32,6 +33,7 @@ LEAST_MEAN = 0.9
 LEAST_END = 0.8
 
 
+@decides("saliency.strokes", "05_saliency/strokes")
 def strokes(strokes: pd.DataFrame, protocol: str) -> Finding:
     """saliency.strokes: maps are on lit pixels more than those of untrained networks, all pairs.
 
@@ -57,6 +59,7 @@ def differences(
     return {task: difference(values[one][task], values[other][task]) for task in tasks}
 
 
+@decides("saliency.preserved", "05_saliency/agreement_networks")
 def preserved(agreement: pd.DataFrame, protocol: str, reading: str) -> Finding:
     """saliency.preserved: Spearman's correlation of the maps is 0.9, its interval above 0.8.
 
@@ -108,6 +111,7 @@ def correlations(
 HARDER = ("3-8", "4-9")
 
 
+@decides("saliency.failure", "05_saliency/attention")
 def failure(attention: pd.DataFrame, protocol: str) -> Finding:
     """saliency.failure: right rows have more of a map's mass on discriminating pixels than wrong.
 
@@ -122,6 +126,7 @@ def failure(attention: pd.DataFrame, protocol: str) -> Finding:
 CRITICAL = 0.5
 
 
+@decides("neurons.distributed", "05_saliency/ablation")
 def distributed(ablation: pd.DataFrame, protocol: str, reading: str) -> Finding:
     """neurons.distributed: the top quarter of units carries under half of the loss by ablation.
 

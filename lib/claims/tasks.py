@@ -3,7 +3,7 @@
 import pandas as pd
 from scipy.stats import kendalltau
 
-from lib.claims.rules import Finding, select, supported_if
+from lib.claims.rules import Finding, decides, select, supported_if
 from lib.tasks import PUBLISHED_ORDER
 
 SIGNS = {"linear_probe_error": 1, "fisher_ratio": -1, "n1": 1, "n3": 1, "mean_image_ssim": 1}
@@ -12,6 +12,7 @@ SIGNS = {"linear_probe_error": 1, "fisher_ratio": -1, "n1": 1, "n3": 1, "mean_im
 AGREES = 0.8
 
 
+@decides("tasks.order", "01_tasks/difficulty")
 def order(difficulty: pd.DataFrame) -> Finding:
     """tasks.order: Kendall's tau with the published order is 0.8 for the majority of the measures.
 

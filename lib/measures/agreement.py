@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import pandas as pd
 import torch
@@ -15,7 +16,7 @@ from lib.measures.versions import pruned_networks
 from lib.networks.population import Population
 from lib.networks.scores import right
 from lib.pruning import Criterion
-from lib.robustness.corruptions import AMOUNTS, amount, corrupt
+from lib.robustness.corruptions import SEVERITIES, amount, corrupt
 from lib.statistics import summary
 from lib.study import Run, Shard
 
@@ -68,7 +69,7 @@ class Described:
     """Maps as every measure of agreement needs them, and at which rows they are flat."""
 
     def __init__(self, method: str, signed: Tensor, lit: Tensor) -> None:
-        unsigned = saliency.unsigned(method, signed)
+        unsigned = saliency.METHODS[method].unsigned(signed)
         self.flat = saliency.flat(unsigned, lit)
         self.parts = {
             name: measure.describe(signed if measure.signed else unsigned, lit)
@@ -190,8 +191,7 @@ def altered(
 ) -> Iterator[tuple[dict[str, object], Tensor]]:
     """Each image's successor, and the images under each corruption and severity."""
     yield {"corruption": "none", "severity": 0, "amount": 0.0}, images.roll(-1, 0)
-    for name in corruptions:
-        for severity in range(1, len(AMOUNTS[name]) + 1):
-            draw = shard.generator("maps", name, severity)
-            facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
-            yield facts, corrupt(images, name, severity, draw)
+    for name, severity in product(corruptions, SEVERITIES):
+        draw = shard.generator("maps", name, severity)
+        facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
+        yield facts, corrupt(images, name, severity, draw)

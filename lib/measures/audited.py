@@ -43,17 +43,17 @@ def gathered(batches: Sequence[Batch]) -> Batch:
     return Batch(
         pd.concat([each.rows for each in batches], ignore_index=True),
         stack([each.networks for each in batches]),
-        pruning.joined([each.kept for each in batches]),
+        pruning.stacked([each.kept for each in batches]),
     )
 
 
-def trained(run: Run, begin: Batch) -> Batch:
+def train(run: Run, begin: Batch) -> Batch:
     """A batch trained on its masks by the run's protocol."""
     end = pruning.trained(begin.networks, begin.kept, *training(run.shard))
     return replace(begin, networks=end)
 
 
-def trained_on(run: Run, found: Batch, steps: int) -> Batch:
+def fine_tune(run: Run, found: Batch, steps: int) -> Batch:
     """A batch of trained networks, trained on its masks for so many steps more."""
     tuned = pruning.fine_tuned(found.networks, found.kept, *training(run.shard), steps)
     return replace(found, networks=tuned)
@@ -121,8 +121,8 @@ def fine_tuned(
     batches = [batch("none", sparsity, networks, kept) for sparsity, kept in masks]
     batches += [each for at in masks[1:] for each in other_masks(run, networks, *at)]
     begin = gathered([each for at in masks[1:] for each in other_weights(run, *at)])
-    found = gathered([*batches, trained(run, begin)])
-    tuned = trained_on(run, found, steps)
+    found = gathered([*batches, train(run, begin)])
+    tuned = fine_tune(run, found, steps)
     parts = {"one_shot": found, "fine_tuned": tuned}
     return pd.concat(
         [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True
@@ -139,7 +139,7 @@ def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.D
     begin = run.shard.initial()
     batches = [batch("none", 0.0, run.networks, pruning.whole(run.networks))]
     upcoming = []
-    if criterion.method in pruning.ON_TRAINED:
+    if not pruning.METHODS[criterion.method].at_start:
         met = [each for each in rounds(run, sparsities, criterion) if each.sparsity in sparsities]
         batches += [batch("none", each.sparsity, each.networks, each.kept) for each in met]
         masks = [(each.sparsity, each.kept) for each in met]
@@ -148,4 +148,4 @@ def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.D
         upcoming = [batch("none", sparsity, begin, kept) for sparsity, kept in masks]
     for at in masks:
         upcoming += [*other_masks(run, begin, *at), *other_weights(run, *at)]
-    return table(run, "rewound", criterion, gathered([*batches, trained(run, gathered(upcoming))]))
+    return table(run, "rewound", criterion, gathered([*batches, train(run, gathered(upcoming))]))

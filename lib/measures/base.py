@@ -34,20 +34,10 @@ def evaluated(networks: Population, rows: Rows) -> dict[str, Tensor]:
 BOTH_READINGS = [Criterion(reading=reading) for reading in ("as_coded", "as_described")]
 """The study's criterion, the smallest weights of each layer, as its code has it and its text."""
 
-SCOPES_OF = {
-    "magnitude": ("layer", "global", "first"),
-    "random": ("layer", "erk"),
-    "snip": ("global",),
-    "synflow": ("global",),
-}
-"""Among which weights a method is compared; by layer where nothing is said. As their papers do."""
-
 
 def criteria(methods: Sequence[str]) -> list[Criterion]:
     """The criteria that a comparison of these methods has, all as described."""
-    return [
-        Criterion(method, scope) for method in methods for scope in SCOPES_OF.get(method, ["layer"])
-    ]
+    return [Criterion(name, scope) for name in methods for scope in pruning.METHODS[name].scopes]
 
 
 def of_next_seed(run: Run, seeds: Sequence[int]) -> Population | None:
@@ -61,7 +51,7 @@ def masks_at(run: Run, sparsities: Sequence[float], criterion: Criterion) -> lis
 
     Scored on the initial weights where the method's paper does so, else on the trained ones.
     """
-    at_start = criterion.method in pruning.AT_START
+    at_start = pruning.METHODS[criterion.method].at_start
     scored = run.shard.initial() if at_start else run.networks
     rows = run.shard.split.train
     return pruning.cuts(scored, sparsities, criterion, run.shard.draws(criterion.method), rows)

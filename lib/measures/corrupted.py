@@ -1,6 +1,7 @@
 """Tables of notebook 04: scores on corrupted images."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import pandas as pd
 import torch
@@ -9,7 +10,7 @@ from lib import seeds, tasks
 from lib.measures.base import PIXELS, frame
 from lib.networks.perturbed import occluded_everywhere
 from lib.networks.scores import scores
-from lib.robustness.corruptions import AMOUNTS, amount, corrupt
+from lib.robustness.corruptions import SEVERITIES, amount, corrupt
 from lib.study import IDENTITY, Run
 from lib.tasks import datasets
 
@@ -21,13 +22,11 @@ def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
     """
     networks, rows, shard = run.networks, run.shard.scored, run.shard
     parts = []
-    for name in corruptions:
-        for severity in range(len(AMOUNTS[name]) + 1):
-            draw = shard.generator(name, severity)
-            images = corrupt(rows.images, name, severity, draw)
-            facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
-            found = scores(networks.logits(images), rows.labels)
-            parts.append(frame(len(networks), **facts, **found))
+    for name, severity in product(corruptions, (0, *SEVERITIES)):
+        images = corrupt(rows.images, name, severity, shard.generator(name, severity))
+        facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
+        found = scores(networks.logits(images), rows.labels)
+        parts.append(frame(len(networks), **facts, **found))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -85,11 +84,10 @@ def corruption_examples(
     shown = sorted({digit for pair in pairs for digit in tasks.digits(pair)})
     first = [int((data.labels["test"] == digit).nonzero()[0]) for digit in shown]
     images, parts = datasets.pixels(data.images["test"][first]), []
-    for name in corruptions:
-        for severity in range(len(AMOUNTS[name]) + 1):
-            draw = seeds.generator(dataset, "examples", name, severity)
-            facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
-            table = pd.DataFrame({"dataset": dataset, "digit": shown, **facts})
-            values = corrupt(images, name, severity, draw).numpy()
-            parts.append(table.join(pd.DataFrame(values, columns=PIXELS)))
+    for name, severity in product(corruptions, (0, *SEVERITIES)):
+        draw = seeds.generator(dataset, "examples", name, severity)
+        facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
+        table = pd.DataFrame({"dataset": dataset, "digit": shown, **facts})
+        values = corrupt(images, name, severity, draw).numpy()
+        parts.append(table.join(pd.DataFrame(values, columns=PIXELS)))
     return pd.concat(parts, ignore_index=True)

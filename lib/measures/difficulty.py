@@ -39,8 +39,6 @@ HARDER_IF_LARGER = {
 }
 """The measures of difficulty, and whether a larger value makes a pair harder."""
 
-"""The 45 pairs of digits."""
-
 
 def linear_probe_error(train: Rows, test: Rows) -> float:
     """The error, in [0, 1], of logistic regression on rows that it was not fitted to."""
@@ -207,7 +205,7 @@ def probe_errors(
     dataset: str, tasks: Sequence[str], limit: int | None, jobs: int = 1
 ) -> pd.DataFrame:
     """`probe_error` of every task in one table; `jobs` processes, -1 for one a core."""
-    return joined([delayed(probe_error)(dataset, task, limit) for task in tasks], jobs)
+    return side_by_side([delayed(probe_error)(dataset, task, limit) for task in tasks], jobs)
 
 
 def measure_all(
@@ -220,10 +218,10 @@ def measure_all(
 ) -> pd.DataFrame:
     """`measure` of every task in one table; `jobs` processes, -1 for one a core."""
     options = (limit, subsample_rows, repeats)
-    return joined([delayed(measure)(dataset, task, *options) for task in tasks], jobs)
+    return side_by_side([delayed(measure)(dataset, task, *options) for task in tasks], jobs)
 
 
-def joined(work: Sequence[Any], jobs: int) -> pd.DataFrame:
+def side_by_side(work: Sequence[Any], jobs: int) -> pd.DataFrame:
     """The tables of some delayed calls as one, with a progress bar."""
     parts = Parallel(n_jobs=jobs, return_as="generator")(work)
     bar = tqdm(parts, total=len(work), desc="difficulty", unit="pair")

@@ -15,14 +15,15 @@ from lib.networks.scores import right
 from lib.study import Run
 
 
-def saliency_maps(run: Run, method: str, sparsity: float, samples: int) -> pd.DataFrame:
+def saliency_maps(
+    run: Run, method: str, sparsity: float, samples: int, signed: bool = False
+) -> pd.DataFrame:
     """Saliency of each network, dense and pruned by either reading, on rows chosen by rule.
 
     The rule: of each digit, the first `samples` scored rows that the dense network classifies
-    rightly, and the first that it does not; fewer where there are fewer. method: "gradient"
-    (signed) or "finite_difference". Columns network, digit, right, row, map ("image", "dense",
-    "as_coded", "as_described"), probability (of the larger digit, from that network), and a
-    column a pixel.
+    rightly, and the first that it does not; fewer where there are fewer. Columns network, digit,
+    right, row, map ("image", "dense", "as_coded", "as_described"), probability (of the larger
+    digit, from that network), and a column a pixel.
     """
     rows, digits, parts = run.shard.scored, tasks.digits(run.shard.task), []
     pruned_versions = versions(run.networks, sparsity)
@@ -36,7 +37,7 @@ def saliency_maps(run: Run, method: str, sparsity: float, samples: int) -> pd.Da
         for name, version in pruned_versions.items():
             one = version.network(network)
             shown[name] = (
-                saliency.maps(one, images, method, method == "gradient")[0],
+                saliency.maps(one, images, method, signed)[0],
                 one.logits(images)[0].sigmoid().numpy(),
             )
         for name, (values, probability) in shown.items():

@@ -27,23 +27,23 @@ def pruned_networks(
         return [pruning.prune(run.networks, sparsity, pruning.STUDIED) for sparsity in sparsities]
     options = {"sparsities": list(sparsities)}
     if regime == "rewound":
-        found = study.kept_networks(run, rewound, **options)
+        found = study.kept_networks(run, rewind, **options)
     else:
-        found = study.kept_networks(run, fine_tuned, **options, steps=steps)
+        found = study.kept_networks(run, fine_tune, **options, steps=steps)
     one = len(run.networks)
     return [found.select(range(k * one, (k + 1) * one)) for k in range(len(sparsities))]
 
 
-def rewound(run: Run, sparsities: Sequence[float]) -> Population:
+def rewind(run: Run, sparsities: Sequence[float]) -> Population:
     """A run's networks rewound to each sparsity in turn, in one population."""
     met = [each for each in rounds(run, sparsities, pruning.STUDIED) if each.sparsity in sparsities]
     return stack([pruning.apply(each.networks, each.kept) for each in met])
 
 
-def fine_tuned(run: Run, sparsities: Sequence[float], steps: int) -> Population:
+def fine_tune(run: Run, sparsities: Sequence[float], steps: int) -> Population:
     """A run's networks pruned in one shot and trained on, to each sparsity in turn."""
     masks = pruning.cuts(run.networks, sparsities, pruning.STUDIED)
-    begin, kept = stack([run.networks] * len(masks)), pruning.joined(masks)
+    begin, kept = stack([run.networks] * len(masks)), pruning.stacked(masks)
     split, protocol = run.shard.split, run.shard.protocol
     tuned = pruning.fine_tuned(begin, kept, split, protocol, run.shard.order(), steps)
     return pruning.apply(tuned, kept)

@@ -83,7 +83,7 @@ def offer(shards: Iterable[Shard], settings: Mapping[str, Any]) -> Offer:
         "reading": list(pruning.READINGS),
         "row": list(range(settings["rows"])),
         "corruption": list(corruptions.CORRUPTIONS),
-        "severity": list(range(1 + min(map(len, corruptions.AMOUNTS.values())))),
+        "severity": [0, *corruptions.SEVERITIES],
         "method": list(saliency.METHODS),
     }
     own = {name: settings[name] for name in ("task", "width", "sparsity")}
@@ -124,7 +124,7 @@ def panel(offered: Offer, chosen: Choice) -> Panel:
 
     label, images = int(rows.labels[chosen.row]), seen(shard, rows.images[[chosen.row]], chosen)
     answers = {name: answered(shard.task, one, images, label) for name, one in both.items()}
-    maps = {name: saliency.METHODS[chosen.method](one, images)[0] for name, one in both.items()}
+    maps = {name: saliency.maps(one, images, chosen.method)[0] for name, one in both.items()}
     digits, under = tasks.digits(shard.task), conditions(chosen)
     figure = draw(images, maps, answers, under, digits)
     title = f"{shard}, width {chosen.width}: row {chosen.row} is a {digits[label]}."

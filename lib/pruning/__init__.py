@@ -16,15 +16,14 @@ from lib.pruning.masking import (
     apply,
     cut,
     cuts,
-    joined,
     masks,
     prune,
     rank,
-    synflow,
+    stacked,
     whole,
 )
 from lib.pruning.regimes import Round, fine_tuned, rewound, schedule, through, trained
-from lib.pruning.scoring import AT_START, METHODS, ON_TRAINED
+from lib.pruning.scoring import METHODS, PruningMethod
 from lib.pruning.sizes import (
     actual_sparsity,
     counts,
@@ -35,14 +34,13 @@ from lib.pruning.sizes import (
 )
 
 __all__ = [
-    "AT_START",
     "METHODS",
-    "ON_TRAINED",
     "READINGS",
     "SCOPES",
     "STUDIED",
     "Criterion",
     "Masks",
+    "PruningMethod",
     "Ranks",
     "Round",
     "actual_sparsity",
@@ -56,7 +54,6 @@ __all__ = [
     "essential_sizes",
     "fine_tuned",
     "fresh",
-    "joined",
     "masks",
     "prune",
     "random_like",
@@ -65,7 +62,7 @@ __all__ = [
     "schedule",
     "shuffled",
     "speed_up",
-    "synflow",
+    "stacked",
     "through",
     "trained",
     "whole",

@@ -14,14 +14,11 @@ from lib.errors import UserError, unknown
 from lib.networks.layers import Masks, refuse_linear
 from lib.networks.population import Population
 from lib.networks.scores import ascending
-from lib.pruning.scoring import Scores, flow, scores
+from lib.pruning.scoring import Scores, method_of, scores
 from lib.tasks import Rows
 
 READINGS = {"as_described": 1.0, "as_coded": 100.0}
 """What the asked-for sparsity is divided by: the published code divides a fraction by 100."""
-
-ROUNDS = 100
-"""The rounds of SynFlow, as many as its paper takes."""
 
 Pair = tuple[Tensor, Tensor]
 """Something of both layers of networks of one width: (networks, weights) each."""
@@ -130,10 +127,14 @@ def rank(
 
     `draws` holds a generator for each network and serves the method "random", so that a network's
     masks do not depend on its company; `rows` are the training rows for "activation", "gradient"
-    and "snip". Raises `UserError` for an unknown method or scope, a missing `draws` or `rows`, and
-    a network of width 0.
+    and "snip". Raises `UserError` for an unknown method or scope, one that scores in rounds, a
+    missing `draws` or `rows`, and a network of width 0.
     """
     refuse_linear(networks)
+    if method_of(criterion.method).rounds > 1:
+        raise UserError(
+            f"pruning method {criterion.method!r} has no single ranking: call prune or cut"
+        )
     return ranked(networks, scores(networks, criterion.method, draws, rows), criterion.scope)
 
 
@@ -185,25 +186,31 @@ def whole(networks: Population) -> Masks:
     return Masks(*every)
 
 
-def joined(parts: Sequence[Masks]) -> Masks:
+def stacked(parts: Sequence[Masks]) -> Masks:
     """The masks of several populations as those of their `stack`: train them as one."""
     return Masks(
         torch.cat([kept.layer1 for kept in parts], 1), torch.cat([k.layer2 for k in parts])
     )
 
 
-def synflow(networks: Population, sparsity: float, scope: str = "global") -> Masks:
-    """Iterative SynFlow (Tanaka et al. 2020): score the flow, prune a little, and again.
+def in_rounds(
+    networks: Population,
+    sparsity: float,
+    criterion: Criterion,
+    draws: Sequence[torch.Generator] | None,
+    rows: Rows | None,
+) -> Masks:
+    """Score, prune a little, and again, as iterative SynFlow does (Tanaka et al. 2020).
 
     After round k of n, (1 - sparsity)^(k / n) of the weights are left, each time those with the
-    most flow through what the round before left. Raises `UserError` for a network of width 0.
+    highest scores in what the round before left. Raises `UserError` as `rank` does.
     """
     refuse_linear(networks)
-    kept = whole(networks)
-    steps = [1 - (1 - sparsity) ** (step / ROUNDS) for step in range(1, ROUNDS)]
+    kept, rounds = whole(networks), method_of(criterion.method).rounds
+    steps = [1 - (1 - sparsity) ** (step / rounds) for step in range(1, rounds)]
     for share in (*steps, sparsity):
-        ranks = ranked(networks, flow(apply(networks, kept)).within(kept), scope)
-        kept = masks(networks, ranks, share)
+        found = scores(apply(networks, kept), criterion.method, draws, rows).within(kept)
+        kept = masks(networks, ranked(networks, found, criterion.scope), share)
     return kept
 
 
@@ -215,9 +222,9 @@ def cuts(
     rows: Rows | None = None,
 ) -> list[Masks]:
     """One-shot masks at each sparsity; see `rank` and `masks` for the options and errors."""
-    if criterion.method == "synflow":
+    if method_of(criterion.method).rounds > 1:
         shares = [fraction_of(sparsity, criterion.reading) for sparsity in sparsities]
-        return [synflow(networks, share, criterion.scope) for share in shares]
+        return [in_rounds(networks, share, criterion, draws, rows) for share in shares]
     ranks = rank(networks, criterion, draws, rows)
     return [masks(networks, ranks, sparsity, criterion.reading) for sparsity in sparsities]
 

@@ -18,7 +18,7 @@ from lib.networks.population import Population
 from lib.networks.protocols import Protocol
 from lib.networks.training import train
 from lib.pruning.masking import STUDIED, Criterion, apply, masks, ranked, whole
-from lib.pruning.scoring import ON_TRAINED, scores
+from lib.pruning.scoring import METHODS, method_of, scores
 from lib.pruning.sizes import by_network
 from lib.tasks import Split
 
@@ -110,11 +110,12 @@ def rewound(
     Of the trained weights keep those of the highest scores, as many as the next of the rising
     `sparsities` says (a `schedule`); set them back to their initial values; train; again. The first
     round is `dense`: the networks that came of training `initial`. All networks prune together,
-    each by its own ranks; what a round took stays away. criterion: of one of the methods
-    `ON_TRAINED`; its reading does not matter. Raises `UserError` for another method.
+    each by its own ranks; what a round took stays away. criterion: of a method that scores trained
+    weights; its reading does not matter. Raises `UserError` for another method.
     """
-    if criterion.method not in ON_TRAINED:
-        raise unknown("method that scores trained weights", criterion.method, ON_TRAINED)
+    if method_of(criterion.method).at_start:
+        others = [name for name, each in METHODS.items() if not each.at_start]
+        raise unknown("method that scores trained weights", criterion.method, others)
     kept, networks = whole(initial), dense
     yield Round(0.0, kept, networks)
     for sparsity in sparsities:

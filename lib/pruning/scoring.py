@@ -5,6 +5,7 @@ The weights of the lowest scores go first. Biases have no score: they are never 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor
@@ -82,21 +83,41 @@ def uniform(networks: Population, draws: Sequence[torch.Generator]) -> Scores:
     return Scores(layer1, layer2)
 
 
-ON_WEIGHTS: dict[str, Callable[[Population], Scores]] = {"magnitude": magnitude}
-ON_ROWS: dict[str, Callable[[Population, Rows], Scores]] = {
-    "activation": activation,
-    "gradient": gradient,
-    "snip": gradient,  # by this name where the networks are the initial ones
+@dataclass(frozen=True)
+class PruningMethod:
+    """A way to choose the weights that go.
+
+    score: a function of networks, and of `rows` (the training rows) or `draws` (a generator for
+    each network) where it has parameters of these names. at_start: whether it looks at the initial
+    weights, before any training, as its paper does, or at none; else at trained ones, so that
+    pruning can go in rounds of training. scopes: names in `masking.SCOPES`, among which weights it
+    is compared. rounds: how often what is left is scored anew on the way to a sparsity.
+    """
+
+    score: Callable[..., Scores]
+    at_start: bool = False
+    scopes: tuple[str, ...] = ("layer",)
+    rounds: int = 1
+
+
+METHODS = {
+    "magnitude": PruningMethod(magnitude, scopes=("layer", "global", "first")),
+    "activation": PruningMethod(activation),
+    "gradient": PruningMethod(gradient),
+    "snip": PruningMethod(gradient, at_start=True, scopes=("global",)),
+    "synflow": PruningMethod(flow, at_start=True, scopes=("global",), rounds=100),
+    "random": PruningMethod(uniform, at_start=True, scopes=("layer", "erk")),
 }
-METHODS = (*ON_WEIGHTS, "random", *ON_ROWS, "synflow")
-"""The ways to choose the weights that go."""
+"""The ways to choose the weights that go, by name."""
 
-AT_START = ("snip", "synflow")
-"""The methods whose papers score the initial weights, before any training."""
+TO_GIVE = {"draws": "a generator per network", "rows": "the training rows"}
 
 
-ON_TRAINED = ("magnitude", "activation", "gradient")
-"""The methods whose papers score trained weights, so that pruning can go in rounds of training."""
+def method_of(name: str) -> PruningMethod:
+    """The method of that name; raises `UserError` for an unknown one."""
+    if name not in METHODS:
+        raise unknown("pruning method", name, METHODS)
+    return METHODS[name]
 
 
 def scores(
@@ -105,21 +126,14 @@ def scores(
     draws: Sequence[torch.Generator] | None = None,
     rows: Rows | None = None,
 ) -> Scores:
-    """The scores of every weight by one of the methods that give a single ranking.
+    """The scores of every weight by a method.
 
-    Raises `UserError` for another method, and where the draws or the training rows that a method
-    takes are missing.
+    Raises `UserError` for an unknown one, and where the draws or the training rows that it takes
+    are missing.
     """
-    if method in ON_WEIGHTS:
-        return ON_WEIGHTS[method](networks)
-    if method == "random":
-        if draws is None:
-            raise UserError("pruning method 'random' needs draws: give a generator per network")
-        return uniform(networks, draws)
-    if method in ON_ROWS:
-        if rows is None:
-            raise UserError(f"pruning method {method!r} needs rows: give the training rows")
-        return ON_ROWS[method](networks, rows)
-    if method == "synflow":
-        raise UserError("pruning method 'synflow' has no single ranking: call prune or cut")
-    raise unknown("pruning method", method, METHODS)
+    score, given = method_of(method).score, {"draws": draws, "rows": rows}
+    taken = [name for name in signature(score).parameters if name in given]
+    for name in taken:
+        if given[name] is None:
+            raise UserError(f"pruning method {method!r} needs {name}: give {TO_GIVE[name]}")
+    return score(networks, **{name: given[name] for name in taken})

@@ -8,6 +8,7 @@ amount. They draw other numbers, so that a score under them is no MNIST-C score.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral
 
 import torch
@@ -26,83 +27,52 @@ from lib.robustness.pixelwise import (
 )
 from lib.tasks.datasets import SIDE
 
-__all__ = [
-    "AMOUNTS",
-    "CORRUPTIONS",
-    "MNIST_C",
-    "STUDIED",
-    "amount",
-    "canny_edges",
-    "corrupt",
-]
+SEVERITIES = range(1, 6)
+"""The severities that corrupt; 0 leaves images as they are."""
 
-Corruption = Callable[[Tensor, float, torch.Generator], Tensor]
 
-STUDIED: dict[str, Corruption] = {"gaussian_noise": gaussian_noise, "occlusion": occlusion}
-"""The corruptions of the published study."""
+@dataclass(frozen=True)
+class Corruption:
+    """A way to corrupt images, and how much of it there is at each severity.
 
-CORRUPTIONS: dict[str, Corruption] = STUDIED | {
-    "shot_noise": shot_noise,
-    "impulse_noise": impulse_noise,
-    "glass_blur": glass_blur,
-    "motion_blur": motion_blur,
-    "shear": shear,
-    "scale": scale,
-    "rotate": rotate,
-    "brightness": brightness,
-    "translate": translate,
-    "stripe": stripe,
-    "fog": fog,
-    "spatter": spatter,
-    "dotted_line": dotted_line,
-    "zigzag": zigzag,
-    "canny_edges": canny_edges,
+    apply: images (rows, 784) in [0, 1], an amount and a generator to such images. amounts: one a
+    severity, rising from above 0, in `unit`, which is what an axis says. mnist_c: the severity
+    whose amount is MNIST-C's own single setting, the default in its code; None for other kinds.
+    """
+
+    apply: Callable[[Tensor, float, torch.Generator], Tensor]
+    amounts: tuple[float, float, float, float, float]
+    unit: str
+    mnist_c: int | None = None
+
+
+CORRUPTIONS = {
+    each.apply.__name__: each
+    for each in (
+        Corruption(gaussian_noise, (0.1, 0.2, 0.3, 0.4, 0.5), "noise $\\sigma$"),
+        Corruption(occlusion, (3, 5, 7, 9, 11), "patch side (pixels)"),
+        Corruption(shot_noise, (1 / 60, 1 / 25, 1 / 12, 1 / 5, 1 / 3), "variance of white", 5),
+        Corruption(impulse_noise, (0.03, 0.06, 0.09, 0.17, 0.27), "share of pixels", 4),
+        Corruption(glass_blur, (1, 2, 3, 4, 5), "reach (pixels)", 1),
+        Corruption(motion_blur, (3, 5, 8, 12, 15), "fading $\\sigma$ (pixels)", 1),
+        Corruption(shear, (0.2, 0.4, 0.6, 0.8, 1.0), "slope", 2),
+        Corruption(scale, (0.1, 0.2, 0.3, 0.4, 0.5), "share of the size", 3),
+        Corruption(rotate, (0.2, 0.4, 0.6, 0.8, 1.0), "angle (radians)", 2),
+        Corruption(brightness, (0.1, 0.2, 0.3, 0.4, 0.5), "shift", 5),
+        Corruption(translate, (1, 2, 3, 4, 5), "shift (pixels)", 3),
+        Corruption(stripe, (3, 5, 7, 9, 11), "columns", 3),
+        Corruption(fog, (1.0, 1.5, 2.0, 2.5, 3.0), "strength", 5),
+        Corruption(spatter, (0.3, 0.4, 0.5, 0.6, 0.7), "share of liquid pixels", 3),
+        Corruption(dotted_line, (1, 2, 3, 4, 5), "lines", 1),
+        Corruption(zigzag, (1, 2, 3, 4, 5), "lines", 1),
+        Corruption(canny_edges, (0.2, 0.4, 0.6, 0.8, 1.0), "share of edges", 5),
+    )
 }
-"""Every corruption by name: (images (rows, 784) in [0, 1], amount, generator) to such images."""
+"""Every corruption by name.
 
-AMOUNTS: dict[str, tuple[float, ...]] = {
-    "gaussian_noise": (0.1, 0.2, 0.3, 0.4, 0.5),
-    "occlusion": (3, 5, 7, 9, 11),
-    "shot_noise": (1 / 60, 1 / 25, 1 / 12, 1 / 5, 1 / 3),
-    "impulse_noise": (0.03, 0.06, 0.09, 0.17, 0.27),
-    "glass_blur": (1, 2, 3, 4, 5),
-    "motion_blur": (3, 5, 8, 12, 15),
-    "shear": (0.2, 0.4, 0.6, 0.8, 1.0),
-    "scale": (0.1, 0.2, 0.3, 0.4, 0.5),
-    "rotate": (0.2, 0.4, 0.6, 0.8, 1.0),
-    "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
-    "translate": (1, 2, 3, 4, 5),
-    "stripe": (3, 5, 7, 9, 11),
-    "fog": (1.0, 1.5, 2.0, 2.5, 3.0),
-    "spatter": (0.3, 0.4, 0.5, 0.6, 0.7),
-    "dotted_line": (1, 2, 3, 4, 5),
-    "zigzag": (1, 2, 3, 4, 5),
-    "canny_edges": (0.2, 0.4, 0.6, 0.8, 1.0),
-}
-"""The amount of severities 1 to 5, in the unit that the corruption's docstring names.
-
-Those of the study where it has them, else those that MNIST-C's code lists (shot and impulse noise,
-motion blur, shear, scale, rotate, brightness, translate), else chosen here.
+Amounts are those of the study where it has them, else those that MNIST-C's code lists (shot and
+impulse noise, motion blur, shear, scale, rotate, brightness, translate), else chosen here.
 """
-
-MNIST_C = {
-    "shot_noise": 5,
-    "impulse_noise": 4,
-    "glass_blur": 1,
-    "motion_blur": 1,
-    "shear": 2,
-    "scale": 3,
-    "rotate": 2,
-    "brightness": 5,
-    "translate": 3,
-    "stripe": 3,
-    "fog": 5,
-    "spatter": 3,
-    "dotted_line": 1,
-    "zigzag": 1,
-    "canny_edges": 5,
-}
-"""The severity whose amount is MNIST-C's own single setting: the default in its code."""
 
 
 def amount(name: str, severity: int) -> float:
@@ -110,12 +80,12 @@ def amount(name: str, severity: int) -> float:
 
     Raises `UserError` for an unknown corruption or a severity outside that range.
     """
-    if name not in AMOUNTS:
-        raise unknown("corruption", name, AMOUNTS)
+    if name not in CORRUPTIONS:
+        raise unknown("corruption", name, CORRUPTIONS)
     whole = isinstance(severity, Integral) and not isinstance(severity, bool)
-    if not whole or severity not in range(len(AMOUNTS[name]) + 1):
-        raise UserError(f"severity {severity!r} is not allowed: give 0 to {len(AMOUNTS[name])}")
-    return AMOUNTS[name][severity - 1] if severity else 0
+    if not whole or severity not in (0, *SEVERITIES):
+        raise UserError(f"severity {severity!r} is not allowed: give 0 to {SEVERITIES[-1]}")
+    return CORRUPTIONS[name].amounts[severity - 1] if severity else 0
 
 
 def corrupt(images: Tensor, name: str, severity: int, generator: torch.Generator) -> Tensor:
@@ -126,7 +96,7 @@ def corrupt(images: Tensor, name: str, severity: int, generator: torch.Generator
     own_unit = amount(name, severity)
     check_images(images)
     changes = severity and len(images)
-    return CORRUPTIONS[name](images, own_unit, generator) if changes else images
+    return CORRUPTIONS[name].apply(images, own_unit, generator) if changes else images
 
 
 def check_images(images: Tensor) -> None:

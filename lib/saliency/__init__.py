@@ -5,21 +5,9 @@ lies, and `faithfulness` what the pixels that it points at do to the logit. Maps
 rows, 784), signed or >= 0.
 """
 
-from lib.saliency.agreement import AGREEMENT, flat, hog, spearman, ssim, top_decile_overlap
+from lib.saliency.agreement import AGREEMENT, flat
 from lib.saliency.faithfulness import deletion_and_insertion
-from lib.saliency.maps import (
-    METHODS,
-    SIGNED,
-    finite_difference,
-    gradient,
-    gradient_times_input,
-    integrated_gradients,
-    maps,
-    occlusion,
-    probability_change,
-    smoothgrad,
-    unsigned,
-)
+from lib.saliency.maps import METHODS, MapKind, maps
 from lib.saliency.places import (
     concentration,
     discriminating,
@@ -32,26 +20,14 @@ from lib.saliency.places import (
 __all__ = [
     "AGREEMENT",
     "METHODS",
-    "SIGNED",
+    "MapKind",
     "concentration",
     "deletion_and_insertion",
     "discriminating",
     "edges",
-    "finite_difference",
     "flat",
-    "gradient",
-    "gradient_times_input",
-    "hog",
-    "integrated_gradients",
     "maps",
     "mass",
     "matched",
     "mean_difference",
-    "occlusion",
-    "probability_change",
-    "smoothgrad",
-    "spearman",
-    "ssim",
-    "top_decile_overlap",
-    "unsigned",
 ]

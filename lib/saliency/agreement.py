@@ -15,7 +15,7 @@ from torch import Tensor
 from lib.tasks.datasets import SIDE
 
 
-class Agreement(NamedTuple):
+class MapAgreement(NamedTuple):
     """A measure of agreement of maps (networks, rows, 784); its values are (networks, rows).
 
     describe: of maps and the lit pixels, bool (784,), all that the measure needs of one side, so
@@ -170,30 +170,21 @@ def of_length_1(blocks: Tensor) -> Tensor:
     return blocks / (blocks.square().sum(-1, keepdim=True) + 1e-10).sqrt()
 
 
-spearman = Agreement(ranked, inner)
-"""Spearman's rank correlation; 0 where a map is flat, as it then orders no pixels."""
-
-ssim = Agreement(windows, similarity)
-"""Structural similarity (Wang et al. 2004) of maps scaled to [0, 1], in windows of 7 pixels."""
-
-top_decile_overlap = Agreement(top_tenth, in_common)
-"""The share of the top tenth of lit pixels that two maps have in common.
-
-Pixels that tie for the last places share them, so that a flat map has a tenth in common with any
-other: what a random choice would have.
-"""
-
-hog = Agreement(histograms, inner)
-"""Pearson's correlation of histograms of oriented gradients; 0 where a map is flat."""
-
 AGREEMENT = {
-    "spearman": spearman,
-    "spearman_signed": Agreement(ranked, inner, signed=True),
-    "ssim": ssim,
-    "top_decile": top_decile_overlap,
-    "hog": hog,
+    "spearman": MapAgreement(ranked, inner),
+    "spearman_signed": MapAgreement(ranked, inner, signed=True),
+    "ssim": MapAgreement(windows, similarity),
+    "top_decile": MapAgreement(top_tenth, in_common),
+    "hog": MapAgreement(histograms, inner),
 }
-"""The ways to compare two maps, by the name of their column."""
+"""The ways to compare two maps, by the name of their column.
+
+Spearman's rank correlation, 0 where a map is flat, which orders no pixels; structural similarity
+(Wang et al. 2004) of maps scaled to [0, 1], in windows of 7 pixels; the share of the top tenth of
+lit pixels in common, whose last places are shared by pixels that tie, so that a flat map has a
+tenth in common with any other, as a random choice has; Pearson's correlation of histograms of
+oriented gradients, 0 where a map is flat.
+"""
 
 
 def flat(maps: Tensor, lit: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ image (integrated gradients).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ def occlusion(networks: Population, images: Tensor, side: int = PATCH) -> Tensor
 def probability_change(networks: Population, images: Tensor, step: float = STEP) -> Tensor:
     """The change of the probability as each pixel rises by `step`, signed.
 
-    The published saliency before its sign and strength are removed; a pixel may rise above 1. The
+    The published saliency, which then has no sign and no strength; a pixel may rise above 1. The
     logit changes by its gradient times `step`, and by how far each unit that the pixel switches on
     or off goes past 0: only few stand near enough.
     """
@@ -104,37 +105,39 @@ def probability_change(networks: Population, images: Tensor, step: float = STEP)
     return (maps + base).sigmoid().mul_((-base).sigmoid()).mul_(maps.neg().expm1_()).neg_()
 
 
-def finite_difference(networks: Population, images: Tensor, step: float = STEP) -> Tensor:
-    """|change of the probability| as each pixel rises by `step`, each map scaled to [0, 1].
+def stretched(maps: Tensor) -> Tensor:
+    """Maps without their sign, scaled to [0, 1] image by image; zeros where all pixels are equal.
 
-    The published saliency; the scaling removes how strong a map is.
+    As the study has them: so no map is stronger than another.
     """
-    return stretched(probability_change(networks, images, step).abs_())
+    maps = maps.abs()
+    maps = maps - maps.amin(-1, keepdim=True)
+    return maps / maps.amax(-1, keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
 
 
-SIGNED: dict[str, Callable[[Population, Tensor], Tensor]] = {
-    "gradient": gradient,
-    "finite_difference": probability_change,
-    "gradient_times_input": gradient_times_input,
-    "smoothgrad": smoothgrad,
-    "integrated_gradients": integrated_gradients,
-    "occlusion": occlusion,
+@dataclass(frozen=True)
+class MapKind:
+    """A kind of map.
+
+    signed: networks and images (rows, 784) to maps (networks, rows, 784), above 0 where a pixel
+    speaks for the larger digit. label: what a figure calls it. unsigned: such maps to how much a
+    pixel counts, >= 0.
+    """
+
+    signed: Callable[[Population, Tensor], Tensor]
+    label: str
+    unsigned: Callable[[Tensor], Tensor] = torch.abs
+
+
+METHODS = {
+    "gradient": MapKind(gradient, "gradient"),
+    "finite_difference": MapKind(probability_change, "finite difference", stretched),
+    "smoothgrad": MapKind(smoothgrad, "SmoothGrad"),
+    "gradient_times_input": MapKind(gradient_times_input, "gradient × input"),
+    "integrated_gradients": MapKind(integrated_gradients, "integrated gradients"),
+    "occlusion": MapKind(occlusion, "occlusion"),
 }
-"""The kinds of map by name, with their sign: above 0 where a pixel speaks for the larger digit."""
-
-
-def unsigned(method: str, signed: Tensor) -> Tensor:
-    """A map of that kind without its sign; the published one is scaled to [0, 1] as well."""
-    return stretched(signed.abs()) if method == "finite_difference" else signed.abs()
-
-
-def unsigned_maps(method: str) -> Callable[[Population, Tensor], Tensor]:
-    """The maps of a kind without their sign, as a function of networks and images."""
-    return lambda networks, images: unsigned(method, SIGNED[method](networks, images))
-
-
-METHODS = {method: unsigned_maps(method) for method in SIGNED}
-"""The same without their sign: how much a pixel counts, >= 0."""
+"""The kinds of map by name."""
 
 
 def maps(networks: Population, images: Tensor, method: str, signed: bool = False) -> Tensor:
@@ -143,10 +146,14 @@ def maps(networks: Population, images: Tensor, method: str, signed: bool = False
     NaN where a network is not finite. Raises `UserError` for an unknown kind, or for images of
     another size than the networks take.
     """
-    if method not in SIGNED:
-        raise unknown("kind of map", method, SIGNED)
-    found = (SIGNED if signed else METHODS)[method](networks, images)
-    return found.masked_fill_(~networks.finite[:, None, None], torch.nan)
+    if method not in METHODS:
+        raise unknown("kind of map", method, METHODS)
+    kind = METHODS[method]
+    found = kind.signed(networks, images)
+    found = found if signed else kind.unsigned(found)
+    if networks.lost is None:
+        return found
+    return found.masked_fill(~networks.finite[:, None, None], torch.nan)
 
 
 def over_units(networks: Population, active: Tensor) -> Tensor:
@@ -173,9 +180,3 @@ def shaped(networks: Population, images: Tensor) -> Tensor:
     if images.dim() != 2 or images.shape[1] != pixels:
         raise UserError(f"images of shape {tuple(images.shape)}: give (rows, {pixels})")
     return images
-
-
-def stretched(maps: Tensor) -> Tensor:
-    """Maps scaled to [0, 1], image by image; a map that is the same everywhere becomes zeros."""
-    maps = maps - maps.amin(-1, keepdim=True)
-    return maps / maps.amax(-1, keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)

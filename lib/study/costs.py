@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-import torchvision
 from joblib import cpu_count
 
+from lib.errors import UserError
 from lib.networks.training import EVERY
 from lib.study import backends
 from lib.study.backends import Machine
@@ -23,10 +23,6 @@ Speed = dict[str, tuple[float, float]]
 TRIED = 5
 """How many times as many steps the longer of two trials has more than the shorter."""
 
-ROWS = {"MNIST": 60_000, "FashionMNIST": 60_000, "KMNIST": 60_000, "EMNIST": 240_000}
-"""Rows of the training files (LeCun et al. 1998, Xiao et al. 2017, Clanuwat et al. 2018, Cohen et
-al. 2017), for a data set that is not on disk."""
-
 
 @cache
 def on_disk(dataset: str) -> bool:
@@ -34,9 +30,8 @@ def on_disk(dataset: str) -> bool:
     if dataset == "MNIST":
         return True
     try:
-        reader = getattr(torchvision.datasets, dataset)
-        reader(str(datasets.DATA), download=False, **datasets.OPTIONS[dataset])
-    except RuntimeError:
+        datasets.SOURCES[dataset].fetch("train", False)
+    except UserError:
         return False
     return True
 
@@ -50,7 +45,8 @@ def size(dataset: str, task: str, split: str, limit: int | None) -> tuple[float,
     if on_disk(dataset):
         rows = split_of(dataset, task, split, 0, limit)
         return len(rows.train), int(rows.lit.sum())
-    more = 1 if limit else ROWS[dataset] / ROWS["MNIST"]
+    source, mnist = (datasets.SOURCES[name] for name in (dataset, "MNIST"))
+    more = 1 if limit else source.rows / mnist.rows
     return size("MNIST", task, split, limit)[0] * more, datasets.SIDE**2
 
 

@@ -116,7 +116,7 @@ TrainedOnSeeds: Any = dict[TrainedOn, Annotated[list[Seed], Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     "profile": ProfileName,
-    "dataset": one_of("dataset", datasets.OPTIONS),
+    "dataset": one_of("dataset", datasets.SOURCES),
     "tasks": Annotated[list[Task], Field(min_length=1)],
     "seeds": Seeds,
     "widths": Annotated[list[Count], Field(min_length=1)],

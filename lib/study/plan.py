@@ -100,8 +100,8 @@ def main(arguments: list[str]) -> None:
     profile = parameters.read_profile(options.profile)
     names = options.datasets or [profile["02_capacity"]["dataset"]]
     for name in names:
-        if name not in datasets.OPTIONS:
-            raise unknown("dataset", name, datasets.OPTIONS)
+        if name not in datasets.SOURCES:
+            raise unknown("dataset", name, datasets.SOURCES)
     wanted = [
         shard
         for name in names

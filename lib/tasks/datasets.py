@@ -1,4 +1,4 @@
-"""Which images: MNIST from `data/`, or any grey-scale data set of torchvision by name."""
+"""Which images: MNIST from `data/`, grey-scale data sets of torchvision, or whatever is added."""
 
 import gzip
 import hashlib
@@ -7,27 +7,21 @@ import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor
+from torchvision import datasets as theirs
 
 from lib import ROOT
 from lib.errors import UserError, unknown
 
 DATA = ROOT / "data"
 SIDE = 28
-OPTIONS: dict[str, dict[str, str]] = {
-    "MNIST": {},
-    "FashionMNIST": {},
-    "KMNIST": {},
-    "EMNIST": {"split": "digits"},
-}
-"""The data sets, and what torchvision needs to know beside the name."""
 
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -102,24 +96,64 @@ NOT_DOWNLOADED = (
 """What a download that fails raises, or the unpacking of what came of it."""
 
 
-def read(name: str, part: str) -> tuple[Tensor, Tensor]:
-    """Images (rows, 784) in uint8 and labels (rows,) of one part, downloading where it must.
+Part = tuple[Tensor, Tensor]
+"""One file of a data set: images in uint8, (rows, 784), and labels, (rows,)."""
 
-    Raises `UserError` where the files are absent and cannot be downloaded.
+
+def of_torchvision(
+    part: str,
+    download: bool,
+    reader: type[theirs.MNIST],
+    files: Sequence[str] = (),
+    **options: str,
+) -> Part:
+    """A part of a data set of torchvision, by its class and what that takes beside.
+
+    Raises `UserError`, naming `files` or those that the class lists, where they are absent and
+    cannot be downloaded.
     """
-    reader = getattr(torchvision.datasets, name)
-    options = {"root": str(DATA), "train": part == "train", **OPTIONS[name]}
     try:
-        source = reader(**options, download=name != "MNIST")
+        found = reader(str(DATA), train=part == "train", download=download, **options)
     except NOT_DOWNLOADED as error:
-        folder = DATA / name / "raw"
-        files = ["gzip.zip"] if name == "EMNIST" else [file for file, _ in reader.resources]
+        name, files = reader.__name__, files or [file for file, _ in reader.resources]
         raise UserError(
-            f"data set {name!r} is not under {folder} and could not be downloaded"
+            f"data set {name!r} is not under {DATA / name / 'raw'} and could not be downloaded"
             f" ({' '.join(str(error).split())}); put {', '.join(files)} there"
         ) from error
-    images = source.data.transpose(1, 2) if name == "EMNIST" else source.data  # stored sideways
-    return images.reshape(len(images), -1), source.targets.long()
+    return found.data.flatten(1), found.targets.long()
+
+
+def mnist(part: str, download: bool) -> Part:
+    """A part of MNIST from `data/`, where it always is."""
+    unpack_mnist(DATA / "MNIST" / "raw")
+    return of_torchvision(part, False, theirs.MNIST)
+
+
+def emnist(part: str, download: bool) -> Part:
+    """A part of the digits of EMNIST, which are stored sideways."""
+    found = of_torchvision(part, download, theirs.EMNIST, ["gzip.zip"], split="digits")
+    return found[0].unflatten(1, (SIDE, SIDE)).mT.flatten(1), found[1]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    fetch: of "train" or "test", and whether it may download, that `Part`. rows: of the training
+    file, for the plan of a data set that is not on disk.
+    """
+
+    fetch: Callable[[str, bool], Part]
+    rows: int = 60_000
+
+
+SOURCES = {
+    "MNIST": Source(mnist),
+    "FashionMNIST": Source(partial(of_torchvision, reader=theirs.FashionMNIST)),
+    "KMNIST": Source(partial(of_torchvision, reader=theirs.KMNIST)),
+    "EMNIST": Source(emnist, rows=240_000),
+}
+"""By name (LeCun et al. 1998, Xiao et al. 2017, Clanuwat et al. 2018, Cohen et al. 2017)."""
 
 
 @lru_cache(maxsize=2)
@@ -128,13 +162,11 @@ def load(name: str = "MNIST") -> Dataset:
 
     Raises `UserError` for an unknown name, a missing file, or one that fails its checksum.
     """
-    if name not in OPTIONS:
-        raise unknown("dataset", name, OPTIONS)
-    if name == "MNIST":
-        unpack_mnist(DATA / "MNIST" / "raw")
+    if name not in SOURCES:
+        raise unknown("dataset", name, SOURCES)
     images, labels, digest = {}, {}, hashlib.sha256()
     for part in ("train", "test"):
-        images[part], labels[part] = read(name, part)
+        images[part], labels[part] = SOURCES[name].fetch(part, True)
         digest.update(images[part].numpy().tobytes())
         digest.update(labels[part].numpy().tobytes())
     return Dataset(name, images, labels, digest.hexdigest())

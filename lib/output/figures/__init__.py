@@ -1,5 +1,6 @@
 """How the paper's pictures look, and how they are saved."""
 
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.networks import protocols
 from lib.study import store
 
 SINGLE, DOUBLE = 3.4, 7.0
@@ -24,14 +26,38 @@ TASKS = {
 """The colour (Okabe & Ito 2008) and marker that a task keeps through the whole paper."""
 
 OTHERS = (("#CC79A7", "P"), ("#000000", "X"), ("#999999", "*"), ("#882255", "<"), ("#332288", ">"))
-"""Colours and markers of tasks that the published study does not have, by turns."""
+"""Colours and markers of what has none of its own, by turns."""
 
-PROTOCOLS = {
-    "published": ("#555555", "o", ":"),
-    "described": ("#0072B2", "s", "--"),
-    "converged": ("#D55E00", "^", "-"),
-}
-"""The colour, marker and line of a protocol."""
+Style = tuple[str, str, str]
+"""A colour, a marker and a line."""
+
+
+class Styles(Mapping[Any, Style]):
+    """A style for each member of a registry, in its order: its own, or one of `OTHERS`."""
+
+    def __init__(self, registry: Mapping[Any, object], own: Mapping[Any, Style]) -> None:
+        self.registry, self.own = registry, own
+
+    def __getitem__(self, name: Any) -> Style:
+        place = list(self.registry).index(name)
+        return self.own.get(name) or (*OTHERS[place % len(OTHERS)], "-.")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.registry)
+
+    def __len__(self) -> int:
+        return len(self.registry)
+
+
+PROTOCOLS = Styles(
+    protocols.PROTOCOLS,
+    {
+        "published": ("#555555", "o", ":"),
+        "described": ("#0072B2", "s", "--"),
+        "converged": ("#D55E00", "^", "-"),
+    },
+)
+"""The style of a protocol."""
 
 READINGS = {"as_coded": ("#555555", "o", ":"), "as_described": ("#CC79A7", "s", "-")}
 """The colour, marker and line of a reading of the published pruning."""

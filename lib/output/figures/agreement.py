@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.output.figures import DOUBLE, READINGS, grid
+from lib.output.figures import DOUBLE, READINGS, Styles, grid
 from lib.output.figures.pruning import CONTROLS
 from lib.output.figures.saliency import marks
+from lib.saliency import METHODS
 from lib.statistics import summary
 
 CEILING, FLOOR = "#56B4E9", "0.55"
@@ -101,15 +102,18 @@ def ceiling(
         line(found["mean"][0], color=CEILING, lw=1.2, label=label)
 
 
-KINDS = {
-    "gradient": ("gradient", "#0072B2", "o"),
-    "finite_difference": ("finite difference", "#555555", "s"),
-    "smoothgrad": ("SmoothGrad", "#009E73", "^"),
-    "gradient_times_input": ("gradient × input", "#E69F00", "D"),
-    "integrated_gradients": ("integrated gradients", "#D55E00", "v"),
-    "occlusion": ("occlusion", "#CC79A7", "P"),
-}
-"""The kinds of map: label, colour and marker."""
+KINDS = Styles(
+    METHODS,
+    {
+        "gradient": ("#0072B2", "o", ""),
+        "finite_difference": ("#555555", "s", ""),
+        "smoothgrad": ("#009E73", "^", ""),
+        "gradient_times_input": ("#E69F00", "D", ""),
+        "integrated_gradients": ("#D55E00", "v", ""),
+        "occlusion": ("#CC79A7", "P", ""),
+    },
+)
+"""The style of a kind of map, which has no line."""
 
 BESIDE = {
     "one_shot": "pruned, one-shot",
@@ -162,11 +166,12 @@ def dots(
     **style: Any,
 ) -> None:
     """Means over seeds of a kind of map, intervals of 95 %, each at the height of its `place`."""
-    label, colour, marker = KINDS[kind]
+    colour, marker, _ = KINDS[kind]
     means = summary(table, [by], value)
     ends = [means["mean"] - means.low, means.high - means["mean"]]
     shape: dict[str, Any] = {"fmt": marker, "ms": 2.8, "elinewidth": 0.7, "color": colour}
-    ax.errorbar(means["mean"], means[by].map(place), xerr=ends, **shape, label=label, **style)
+    shape |= {"label": METHODS[kind].label, **style}
+    ax.errorbar(means["mean"], means[by].map(place), xerr=ends, **shape)
 
 
 def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
@@ -203,7 +208,7 @@ def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
             )
         ylim = (0.5, len(kinds) + 0.5)
         ax.set(title=protocol, xlabel="area under the curve of the logit", ylim=ylim)
-    axes[0].set_yticks(list(place.values()), [KINDS[kind][0] for kind in place])
+    axes[0].set_yticks(list(place.values()), [METHODS[kind].label for kind in place])
     legend(figure, axes, 3)
     return figure
 

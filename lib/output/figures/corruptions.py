@@ -28,7 +28,7 @@ QUANTITIES = {"f1": "lead in F1", "loss": "less lost of clean F1"}
 
 def written(corruption: str) -> str:
     """How a corruption is written."""
-    return corruption.replace("_", " ")
+    return corruption.replace("_", " ").replace("gaussian", "Gaussian")
 
 
 def contact_sheet(table: pd.DataFrame) -> Figure:

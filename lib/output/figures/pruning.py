@@ -11,7 +11,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from lib.output.figures import DOUBLE, READINGS, TASKS, grid, width_colours
+from lib.output.figures import DOUBLE, READINGS, TASKS, Styles, grid, width_colours
 from lib.statistics import FEWEST, summary
 from lib.study import IDENTITY
 
@@ -178,13 +178,14 @@ def by_score(changes: pd.DataFrame, protocols: Sequence[str], value: str, label:
     changes: as for `regimes`, with the columns method and scope; a line for both.
     """
     columns = list(dict.fromkeys(changes.regime))
+    styles = Styles(dict.fromkeys(zip(changes.method, changes.scope, strict=True)), SCORES)
     height = 1.3 * len(protocols) + 0.8
     figure, axes = grid(len(protocols), len(columns), DOUBLE, height, sharex=True, sharey=True)
     for row, protocol in zip(axes, protocols, strict=True):
         for ax, regime in zip(row, columns, strict=True):
             of_panel = changes[(changes.protocol == protocol) & (changes.regime == regime)]
             for (method, scope), here in of_panel.groupby(["method", "scope"], sort=False):
-                colour, marker, line = SCORES[method, scope]
+                colour, marker, line = styles[method, scope]
                 style = {"color": colour, "marker": marker, "linestyle": line}
                 line_by_sparsity(ax, here, value, label=f"{method}, {scope}", **style)
         row[0].set_ylabel(protocol)

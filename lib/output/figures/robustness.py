@@ -11,13 +11,8 @@ from lib.measures import PIXELS
 from lib.output.figures import DOUBLE, PROTOCOLS, SINGLE, grid, width_colours
 from lib.output.figures.subject import show_image
 from lib.output.latex import formatted
+from lib.robustness.corruptions import CORRUPTIONS
 from lib.statistics import FEWEST, summary
-
-AXES = {"gaussian_noise": "noise $\\sigma$", "occlusion": "patch side (pixels)"}
-"""How a corruption's amount is written on an axis."""
-
-TITLES = {"gaussian_noise": "Gaussian noise", "occlusion": "occlusion"}
-"""How a corruption is written."""
 
 
 def examples(table: pd.DataFrame) -> Figure:
@@ -39,7 +34,9 @@ def examples(table: pd.DataFrame) -> Figure:
             axes[0][column].set_title(
                 f"{of_column.amount.iloc[0]:g}" if severity else "clean", size=5.5, pad=2
             )
-        axes[-1][block * (severities + 1) + severities // 2].set_xlabel(AXES[name], size=7)
+        axes[-1][block * (severities + 1) + severities // 2].set_xlabel(
+            CORRUPTIONS[name].unit, size=7
+        )
     for row, digit in zip(axes, digits, strict=True):
         row[0].set_ylabel(str(digit), rotation=0, ha="right", va="center", size=7)
         for gap in row[severities :: severities + 1]:
@@ -65,7 +62,8 @@ def f1_by_amount(
         if protocol == "published":
             mark_published(ax, published)
         place = "held-out rows" if protocol == "published" else "official test rows"
-        ax.set(title=f"{protocol}: {place}", xlabel=AXES[networks.corruption.iloc[0]])
+        unit = CORRUPTIONS[networks.corruption.iloc[0]].unit
+        ax.set(title=f"{protocol}: {place}", xlabel=unit)
         ax.set_xticks(amounts := sorted(here.amount.unique()), [f"{a:g}" for a in amounts])
     axes[0].set_ylabel("F1")
     figure.legend(*axes[0].get_legend_handles_labels(), title="width", loc="outside right center")
@@ -136,7 +134,7 @@ def differences(
     for top, bottom, (name, title) in zip(axes[0], axes[1], titles.items(), strict=True):
         here = table[table[columns] == name]
         top.set_title(title)
-        bottom.set_xlabel(AXES[here.corruption.iloc[0]])
+        bottom.set_xlabel(CORRUPTIONS[here.corruption.iloc[0]].unit)
         bottom.set_xticks(amounts := sorted(here.amount.unique()), [f"{a:g}" for a in amounts])
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure

@@ -11,6 +11,7 @@ from lib.measures import PIXELS
 from lib.output.figures import DOUBLE, PROTOCOLS, READINGS, SINGLE, Picture, grid, width_axis
 from lib.output.figures.pruning import CONTROLS
 from lib.output.figures.subject import show_image
+from lib.saliency import METHODS
 from lib.statistics import FEWEST, summary
 
 COLUMNS = {
@@ -78,7 +79,7 @@ MEASURES = {
     "top_decile": "Overlap of top tenths",
 }
 
-METHODS = {"finite_difference": "finite difference", "gradient": "gradient"}
+KINDS = ("finite_difference", "gradient")
 
 
 def agreement(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
@@ -87,8 +88,8 @@ def agreement(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
     table: columns method, protocol, against (a name in `AGAINST`), seed, and the measures, of one
     task and width. Large marks are means with 95 % intervals over seeds, faint points the seeds.
     """
-    figure, axes = grid(len(METHODS), len(MEASURES), DOUBLE, 2.8, sharex=True, sharey="col")
-    for row, (method, kind) in zip(axes, METHODS.items(), strict=True):
+    figure, axes = grid(len(KINDS), len(MEASURES), DOUBLE, 2.8, sharex=True, sharey="col")
+    for row, method in zip(axes, KINDS, strict=True):
         of_method = table[table.method == method]
         for ax, (measure, title) in zip(row, MEASURES.items(), strict=True):
             for shift, (against, (label, colour, marker, _)) in enumerate(AGAINST.items()):
@@ -96,9 +97,9 @@ def agreement(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
                 place = {name: at + 0.2 * (shift - 1.5) for at, name in enumerate(protocols)}
                 marks(ax, here, "protocol", measure, place, marker, color=colour, label=label)
             ax.set_xticks(range(len(protocols)), protocols)
-            ax.set_title(title if method == next(iter(METHODS)) else "")
+            ax.set_title(title if method == KINDS[0] else "")
             floor_line(ax, measure)
-        row[0].set_ylabel(f"{kind}:\nagreement with dense")
+        row[0].set_ylabel(f"{METHODS[method].label}:\nagreement with dense")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
