@@ -228,7 +228,7 @@ def test_a_notebook_shows_its_verdicts_with_a_sign_and_says_what_is_open(
     monkeypatch.setattr(report, "ROOT", tmp_path)
     out = report.Report("04_robustness", {"profile": "tiny", "dataset": "MNIST"})
     out.table(HOLDS, "networks")
-    shown, again = (out.verdicts().to_html() for _ in range(2))
+    shown, again = (claims.verdicts(out).to_html() for _ in range(2))
     assert shown == again
     assert all(text in shown for text in ("✓", "supported", "robustness.noise", "#009E73"))
     assert "no verdict on robustness.occlusion (described)" in capsys.readouterr().out
@@ -245,6 +245,7 @@ def test_the_paper_gets_a_mean_by_group_with_its_interval_where_seeds_are_enough
     few = pd.DataFrame({"protocol": "published", "task": "4-9", "rho": [0.1, 0.5]})
     means = out.means(pd.concat([many, few]), ["protocol", "task"], "rho", "maps")
     assert means["mean"].tolist() == pytest.approx([0.2, 0.3])
+    out.write_numbers()
     assert (tmp_path / "build/tiny/generated/05_saliency.tex").read_text("utf-8") == (
         "\\defresult{maps.described.4-9}{0.200}{0.200}{0.200}{5}\n"
         "\\defresult{maps.published.4-9}{0.300}{}{}{2}\n"

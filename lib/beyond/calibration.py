@@ -259,6 +259,7 @@ def numbers(report: Report, networks: pd.DataFrame, values: Mapping[str, Any]) -
         give(f"change.{theirs['name']}", by_seed["rewound", step] - undamaged)
     means = by_seed["rewound"].mean()
     report.number("calibration.matched", shares[means >= means[0]].min())
+    report.write_numbers()
 
 
 @told

@@ -7,7 +7,7 @@ which says which notebook decides it.
 """
 
 from lib.claims import capacity, pruning, robustness, saliency, tasks
-from lib.claims.paper import COLOURS, SIGNS, publish, styled
+from lib.claims.paper import COLOURS, SIGNS, publish, styled, verdicts
 from lib.claims.rules import CLAIMS, VERDICTS, Claim, Finding, NotMeasured, decides
 from lib.claims.verdicts import RULES, collected, conditions, decide, missing
 
@@ -32,4 +32,5 @@ __all__ = [
     "saliency",
     "styled",
     "tasks",
+    "verdicts",
 ]

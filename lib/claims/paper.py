@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lib.claims.verdicts import PROTOCOLS, RULES, collected, under
+from lib.claims.verdicts import PROTOCOLS, RULES, collected, decide, under
 from lib.output.latex import escaped, formatted
+from lib.output.report import Report
 from lib.study import store
 
 SIGNS = {"supported": "✓", "partly": "(✓)", "not supported": "✗", "untestable": "?"}
@@ -24,6 +25,22 @@ COLOURS = {
 
 OWN_READING = {"published": "as_coded", "described": "as_described", "converged": "as_described"}
 """The reading of pruning that a protocol has when none is named."""
+
+
+def verdicts(out: Report) -> Styler:
+    """Decide a notebook's claims from the tables that it has saved, and show the verdicts.
+
+    Saves them as claims.csv, and gives the paper those of all notebooks so far, and the notebook's
+    numbers: this is its last cell. What the tables cannot decide is printed with the reason: a
+    small profile does not measure everything.
+    """
+    out.write_numbers()
+    rows, undecided = decide(out.notebook, out.figures.parent)
+    out.table(rows, "claims")
+    publish(out.figures.parent, out.generated)
+    for each in undecided:
+        print(each)
+    return styled(rows)
 
 
 def styled(rows: pd.DataFrame) -> Styler:

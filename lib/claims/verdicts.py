@@ -11,6 +11,7 @@ import yaml
 
 from lib.claims.rules import CLAIMS, Finding, NotMeasured
 from lib.pruning import READINGS
+from lib.study import store
 
 RULES: dict[str, dict[str, str]] = yaml.safe_load(
     Path(__file__).with_name("claims.yaml").read_text("utf-8")
@@ -71,10 +72,10 @@ def under(claim: str) -> list[dict[str, str]]:
 
 def measured(figures: Path, name: str) -> pd.DataFrame:
     """A table of results by its name. Raises `NotMeasured` where it is not there."""
-    path = figures / f"{name}.csv"
-    if path.is_file():
-        return pd.read_csv(path)
-    raise NotMeasured(f"there is no table {name}.csv")
+    try:
+        return store.read_table(figures / f"{name}.csv")
+    except FileNotFoundError:
+        raise NotMeasured(f"there is no table {name}.csv") from None
 
 
 def key(claim: str, condition: dict[str, str]) -> dict[str, str]:

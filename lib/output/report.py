@@ -12,9 +12,8 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pandas.io.formats.style import Styler
 
-from lib import ROOT, claims
+from lib import ROOT
 from lib.output import figures
 from lib.output.latex import formatted
 from lib.statistics import summary
@@ -125,16 +124,3 @@ class Report:
             for name in sorted(self.printed)
         ]
         store.write(self.generated / f"{self.notebook}.tex", "".join(lines).encode())
-
-    def verdicts(self) -> Styler:
-        """Decide this notebook's claims from the tables that it has saved, and show the verdicts.
-
-        Saves them as claims.csv, and gives the paper those of all notebooks so far. What the tables
-        cannot decide is printed with the reason: a small profile does not measure everything.
-        """
-        rows, undecided = claims.decide(self.notebook, self.figures.parent)
-        self.table(rows, "claims")
-        claims.publish(self.figures.parent, self.generated)
-        for each in undecided:
-            print(each)
-        return claims.styled(rows)

@@ -208,6 +208,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     packed.unlink(missing_ok=True)  # what an earlier run has written of it
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of results, compressed or not; raises `FileNotFoundError` where there is none."""
+    packed = path.with_name(f"{path.name}.gz")
+    return pd.read_csv(packed if packed.is_file() else path)
+
+
 def provenance(**facts: Any) -> dict[str, Any]:
     """Where a result came from: the given facts, versions of what computed it, threads used."""
     return {
