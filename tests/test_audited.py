@@ -52,7 +52,9 @@ def test_every_criterion_stands_beside_every_control_in_every_regime(digits, pro
 def test_what_is_cut_at_the_start_is_trained_once_on_its_mask(digits, method):
     criterion = measures.criteria([method])[0]
     run = study.load_shard(trained_shard())
-    found = measures.rewound(run, criterion, [0.9]).query("control == 'none' and sparsity == 0.9")
+    found = study.asked(run, measures.rewound, criterion, [0.9]).query(
+        "control == 'none' and sparsity == 0.9"
+    )
     begin, rows = protocols.initial(run.shard.protocol, "MNIST", "4-9", WIDTHS, 0), run.shard.scored
     [kept] = base.masks_at(run, [0.9], criterion)
     order = seeds.generator("MNIST", "4-9", "order", 0)

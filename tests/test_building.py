@@ -88,7 +88,7 @@ def test_a_kind_of_map(digits, monkeypatch):
     monkeypatch.setitem(saliency.METHODS, "ink", saliency.MapKind(ink, "the image's ink"))
     parameters.check({"map_methods": ["ink"]}, "here")
     some, methods = {"rows": 20}, ["gradient", "ink"]
-    compared = {"sparsities": [0.5], "seeds": {"described": [0, 1]}, **some}
+    compared = {"sparsities": [0.5], "seeds": [0, 1], **some}
     table = study.table(shards(), measures.agreement, methods=methods, **compared)
     of_ink = table[(table.method == "ink") & (table.n > 0)]
     assert of_ink[[*saliency.AGREEMENT]].to_numpy() == pytest.approx(1, abs=1e-5)

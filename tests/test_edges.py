@@ -161,7 +161,7 @@ MEASURES = {
     "pruned": (measures.pruned, {"sparsities": [0.5], "criteria": measures.BOTH_READINGS}),
     "corrupted": (measures.corrupted, {"corruptions": ["occlusion"]}),
     "occluded": (measures.occluded, {"severity": 5}),
-    "geometry": (measures.geometry, {"sparsity": 0.5, "rows": 20, "seeds": {"described": [0]}}),
+    "geometry": (measures.geometry, {"sparsity": 0.5, "rows": 20, "seeds": [0]}),
     "clusters": (measures.clusters, {"sparsity": 0.5, "rows": 20}),
     "embedded": (measures.embedded, {"sparsity": 0.5, "rows": 9}),
     "ablation": (measures.ablation, {"sparsity": 0.5}),
@@ -174,7 +174,7 @@ MEASURES = {
             "methods": ["gradient", "finite_difference"],
             "sparsities": [0.5],
             "rows": 9,
-            "seeds": {"described": [0]},
+            "seeds": [0],
         },
     ),
     "exact_accuracy": (
@@ -221,7 +221,7 @@ def test_where_all_networks_are_finite_nothing_is_said(digits, capsys):
 @pytest.mark.parametrize("seeds", [[0], [0, 1]])
 def test_two_seeds_are_compared_where_there_are_two(digits, seeds):
     shards = study.shards("MNIST", ["4-9"], {"described": seeds}, [3], limit=200, steps=5)
-    options = {"sparsity": 0.5, "rows": 20, "seeds": {"described": seeds}}
+    options = {"sparsity": 0.5, "rows": 20, "seeds": seeds}
     found = study.table(shards, measures.geometry, **options)
     beside = found[found.comparison == "seeds"]
     assert beside.seed.tolist() == (seeds if len(seeds) > 1 else [])

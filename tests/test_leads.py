@@ -130,7 +130,7 @@ def run(digits) -> study.Run:
 
 
 def test_the_accuracy_is_the_share_of_rows_on_the_right_side(run):
-    found = measures.corrupted(run, ["stripe"])
+    found = study.asked(run, measures.corrupted, ["stripe"])
     assert found.severity.tolist() == [s for s in range(6) for _ in range(3)]
     clean = found[found.severity == 0]
     logits, labels = run.networks.logits(run.shard.scored.images), run.shard.scored.labels
@@ -139,7 +139,7 @@ def test_the_accuracy_is_the_share_of_rows_on_the_right_side(run):
 
 
 def test_a_mean_logit_that_was_drawn_is_within_its_standard_errors_of_the_exact_one(run):
-    found = measures.expected(run, severity=3, draws=500)
+    found = study.asked(run, measures.expected, severity=3, draws=500)
     assert found.rows.eq(min(ROWS, len(run.shard.scored))).all()
     assert found.sigma.eq(0.3).all()
     assert found.largest.max() < 4.5

@@ -30,7 +30,7 @@ def test_f1_behind_the_patch_is_the_mean_over_each_of_its_places(run):
             black = rows.images.reshape(-1, 28, 28).clone()
             black[:, row : row + 7, column : column + 7] = 0
             scores.append(f1(networks.logits(black.flatten(1)), rows.labels))
-    found = measures.occluded(run, severity=3)
+    found = study.asked(run, measures.occluded, severity=3)
     assert found.corruption.eq("occlusion_everywhere").all()
     clean, behind = (found[found.amount == amount].f1.to_numpy() for amount in (0, 7))
     np.testing.assert_allclose(behind, torch.stack(scores).mean(0), atol=1e-4)
@@ -39,7 +39,9 @@ def test_f1_behind_the_patch_is_the_mean_over_each_of_its_places(run):
 
 def test_a_change_by_pruning_is_that_of_the_same_network_in_either_reading(run):
     rows = run.shard.scored
-    found = measures.pruning_changes(run, sparsity=0.95).set_index(["reading", "network"])
+    found = study.asked(run, measures.pruning_changes, sparsity=0.95).set_index(
+        ["reading", "network"]
+    )
     for reading in ("as_coded", "as_described"):
         pruned = prune(run.networks, 0.95, Criterion(reading=reading))
         sparse, dense = (

@@ -177,7 +177,7 @@ def test_attention_compares_every_wrong_row_with_a_right_one_as_confident(digits
     [shard] = shards([0])
     study.train([shard])
     run = study.load_shard(shard)
-    found = measures.attention(run, [FINITE])
+    found = study.asked(run, measures.attention, [FINITE])
     logits = run.networks.logits(shard.scored.images)
     wrong = (logits >= 0) != shard.scored.labels.bool()
     weights = saliency.discriminating(shard.split.train)
@@ -203,7 +203,7 @@ def test_a_network_without_a_wrong_row_has_no_share(digits):
     run = study.load_shard(shard)
     answers = run.networks.logits(shard.scored.images) >= 0
     run.shard.scored.labels.copy_(answers[1])
-    found = measures.attention(run, ["gradient", "occlusion"]).query("network == 1")
+    found = study.asked(run, measures.attention, ["gradient", "occlusion"]).query("network == 1")
     assert found.n.tolist() == [0] * 4
     assert found[["share", "confidence"]].isna().all(axis=None)
 
@@ -212,7 +212,9 @@ def test_before_training_strokes_are_those_of_untrained_networks(digits):
     [shard] = study.shards("MNIST", ["4-9"], {"described": [0]}, [3, 8], limit=200, steps=0)
     study.train([shard])
     run = study.load_shard(shard)
-    found = measures.strokes(run, ["gradient"], rows=10).set_index(["version", "network"])
+    found = study.asked(run, measures.strokes, ["gradient"], rows=10).set_index(
+        ["version", "network"]
+    )
     columns = ["ratio", "ratio_inside", "n"]
     assert found.loc["trained", columns].equals(found.loc["untrained", columns])
     assert found.ratio.notna().all()
@@ -246,7 +248,9 @@ def test_every_kind_of_map_is_set_beside_every_network_and_map_at_each_sparsity(
     study.train(shards([0, 1]))
     runs = [study.load_shard(shard) for shard in shards([0, 1])]
     options = OPTIONS | {"sparsities": [0.5, 0.9], "seeds": [0, 1]}
-    first, second = (measures.agreement(run, **options, again=[0], steps=2) for run in runs)
+    first, second = (
+        study.asked(run, measures.agreement, **options, again=[0], steps=2) for run in runs
+    )
     names = ["comparison", "regime", "reading"]
     pruned = [
         ("magnitude", "one_shot", "as_coded"),
@@ -268,7 +272,9 @@ def test_every_kind_of_map_is_set_beside_every_network_and_map_at_each_sparsity(
 
 def test_what_is_not_pruned_keeps_its_map(digits):
     study.train(shards([0]))
-    found = measures.agreement(study.load_shard(shards([0])[0]), **OPTIONS, sparsities=[0.0])
+    found = study.asked(
+        study.load_shard(shards([0])[0]), measures.agreement, **OPTIONS, sparsities=[0.0]
+    )
     kept = found[found.regime == "one_shot"]
     assert kept[list(AGREEMENT)].to_numpy() == pytest.approx(1, abs=1e-5)
 
@@ -289,7 +295,7 @@ def test_a_corrupted_image_has_less_of_its_map_the_more_severe_and_another_image
     study.train(shards([0]))
     run = study.load_shard(shards([0])[0])
     what = (["gradient"], ["gaussian_noise", "occlusion"], 40)
-    found = measures.corrupted_maps(run, *what).query("network == 1")
+    found = study.asked(run, measures.corrupted_maps, *what).query("network == 1")
     assert found.corruption.value_counts().to_dict() == {
         "none": 1,
         "gaussian_noise": 5,

@@ -130,12 +130,12 @@ def test_whatever_scores_networks_gives_all_four(digits):
     study.train([shard])
     run, cut = study.load_shard(shard), {"criterion": pruning.STUDIED, "sparsities": [0.5]}
     for found in (
-        measures.capacity(run),
-        measures.corrupted(run, ["stripe"]),
-        measures.occluded(run, 3),
-        measures.pruned(run, [0.5], [pruning.STUDIED]),
-        measures.fine_tuned(run, **cut, steps={"described": 2}),
-        measures.rewound(run, **cut),
+        study.asked(run, measures.capacity),
+        study.asked(run, measures.corrupted, ["stripe"]),
+        study.asked(run, measures.occluded, 3),
+        study.asked(run, measures.pruned, [0.5], [pruning.STUDIED]),
+        study.asked(run, measures.fine_tuned, **cut, steps={"described": 2}),
+        study.asked(run, measures.rewound, **cut),
     ):
         assert {column.partition("_")[0] for column in found} >= {"f1", "accuracy", "auc"}
         assert lacking(found) == set()

@@ -362,7 +362,7 @@ def test_a_table_says_first_which_network_each_row_is_of(digits):
     assert list(table.columns[:5]) == ["dataset", "task", "protocol", "width", "seed"]
     assert len(table) == 12
     for each in wanted:
-        scores = measures.capacity(study.load_shard(each))
+        scores = study.asked(study.load_shard(each), measures.capacity)
         rows = table[
             (table.task == each.task)
             & (table.protocol == each.protocol.name)

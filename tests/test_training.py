@@ -366,7 +366,7 @@ def test_the_best_published_score_is_of_the_networks_before_each_step(digits):
     shard = study.Shard("MNIST", "4-9", SHORT["published"], (4, 24), 42)
     study.train([shard])
     run = study.load_shard(shard)
-    best = measures.capacity(run).f1_train_best
+    best = study.asked(run, measures.capacity).f1_train_best
     assert best.tolist() == pytest.approx(run.curves["f1_train"][:12].amax(0).tolist())
 
 

@@ -25,9 +25,9 @@ def run(digits) -> study.Run:
 def test_pruned_networks_score_what_the_tables_of_notebook_03_say(run, regime):
     options = {"criterion": pruning.STUDIED, "sparsities": SPARSITIES}
     if regime == "rewound":
-        table = measures.rewound(run, **options)
+        table = study.asked(run, measures.rewound, **options)
     else:
-        table = measures.fine_tuned(run, steps=STEPS, **options)
+        table = study.asked(run, measures.fine_tuned, steps=STEPS, **options)
     of_regime = table[(table.regime == regime) & (table.control == "none")]
     found = versions.pruned_networks(run, regime, SPARSITIES, STEPS)
     for sparsity, networks in zip(SPARSITIES, found, strict=True):
@@ -56,7 +56,9 @@ def test_an_unknown_regime_is_refused(run):
 
 def test_units_of_networks_trained_again_are_those_of_the_networks_that_are_kept(run):
     options = {"sparsities": SPARSITIES, "steps": STEPS}
-    found = measures.ablation_again(run, 0.9, **options).set_index(["version", "network"])
+    found = study.asked(run, measures.ablation_again, 0.9, **options).set_index(
+        ["version", "network"]
+    )
     for regime in ("fine_tuned", "rewound"):
         networks = versions.pruned_networks(run, regime, **options)[1]
         of_units = pd.DataFrame(neurons.of_units(run, networks))

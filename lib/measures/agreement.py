@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib import pruning, saliency, study
-from lib.measures.base import BOTH_READINGS, frame, masks_at, of_next_seed
+from lib.measures.base import BOTH_READINGS, Frames, frame, masks_at, of_next_seed
 from lib.measures.maps import first
 from lib.measures.permuted import permuted
 from lib.measures.versions import pruned_networks
@@ -30,7 +30,7 @@ def agreement(
     controlled: bool = False,
     again: Sequence[int] | None = None,
     steps: int | None = None,
-) -> pd.DataFrame:
+) -> Frames:
     """Agreement of each dense network's saliency with that of another network, over lit pixels.
 
     comparison: its pruned self ("magnitude", by regime and reading); "random" masks of the same
@@ -50,7 +50,6 @@ def agreement(
         others += fixed(run, images)
     if run.shard.seed in (again or []):
         others += trained_again(run, sparsities, steps)
-    parts = []
     for method in methods:
         signed = saliency.maps(networks, images, method, signed=True)
         dense = Described(method, signed, lit)
@@ -61,8 +60,7 @@ def agreement(
                 there = counted & other.finite[:, None]
                 other = saliency.maps(other, images, method, signed=True)
             means = dense.mean_agreement(Described(method, other, lit), there)
-            parts.append(frame(len(networks), method=method, **facts, **means))
-    return pd.concat(parts, ignore_index=True)
+            yield frame(len(networks), method=method, **facts, **means)
 
 
 class Described:
@@ -162,7 +160,7 @@ def agreement_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def corrupted_maps(
     run: Run, methods: Sequence[str], corruptions: Sequence[str], rows: int
-) -> pd.DataFrame:
+) -> Frames:
     """Agreement of a map of the corrupted image with that of the clean one, by severity.
 
     Columns method, corruption, severity, amount, same_answer (the share of rows that get the same
@@ -173,7 +171,6 @@ def corrupted_maps(
     networks, lit, shard = run.networks, run.shard.split.lit, run.shard
     images, labels = first(run, rows)
     logits = networks.logits(images)
-    parts = []
     for method in methods:
         clean = Described(method, saliency.maps(networks, images, method, signed=True), lit)
         counted = right(logits, labels) & ~clean.flat
@@ -182,8 +179,7 @@ def corrupted_maps(
             same = right(networks.logits(changed), labels) & counted
             means = clean.mean_agreement(Described(method, maps, lit), counted)
             facts["same_answer"] = same.sum(1) / counted.sum(1)
-            parts.append(frame(len(networks), method=method, **facts, **means))
-    return pd.concat(parts, ignore_index=True)
+            yield frame(len(networks), method=method, **facts, **means)
 
 
 def altered(

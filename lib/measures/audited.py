@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from lib import pruning
-from lib.measures.base import evaluated, facts, frame, left, masks_at
+from lib.measures.base import Frames, evaluated, facts, frame, left, masks_at
 from lib.networks import protocols
 from lib.networks.layers import Masks
 from lib.networks.population import Population, stack
@@ -107,9 +107,7 @@ def table(run: Run, regime: str, criterion: Criterion, found: Batch) -> pd.DataF
     )
 
 
-def fine_tuned(
-    run: Run, criterion: Criterion, sparsities: Sequence[float], steps: int
-) -> pd.DataFrame:
+def fine_tuned(run: Run, criterion: Criterion, sparsities: Sequence[float], steps: int) -> Frames:
     """Pruning in one shot and training on, for `steps`; columns of `pruned`.
 
     Both regimes: before that training ("one_shot") and after it ("fine_tuned"), beside the
@@ -123,10 +121,8 @@ def fine_tuned(
     begin = gathered([each for at in masks[1:] for each in other_weights(run, *at)])
     found = gathered([*batches, train(run, begin)])
     tuned = fine_tune(run, found, steps)
-    parts = {"one_shot": found, "fine_tuned": tuned}
-    return pd.concat(
-        [table(run, regime, criterion, each) for regime, each in parts.items()], ignore_index=True
-    )
+    yield table(run, "one_shot", criterion, found)
+    yield table(run, "fine_tuned", criterion, tuned)
 
 
 def rewound(run: Run, criterion: Criterion, sparsities: Sequence[float]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What every table of a run is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -16,6 +16,9 @@ from lib.pruning import Criterion
 from lib.study import Run, load_shard
 from lib.tasks import Rows
 from lib.tasks.datasets import SIDE
+
+Frames = Iterator[pd.DataFrame]
+"""What a measure yields of a run: tables with a column `network`, which `study.table` joins."""
 
 
 def frame(networks: int, **columns: object) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lib import statistics
-from lib.measures.base import frame
+from lib.measures.base import Frames, frame
 from lib.networks.protocols import PROTOCOLS
 from lib.networks.scores import SCORES, logistic_loss, scores
 from lib.networks.training import points
@@ -32,14 +32,11 @@ def capacity(run: Run) -> pd.DataFrame:
     return frame(len(networks), **columns, loss_train=loss)
 
 
-def curves(run: Run) -> pd.DataFrame:
+def curves(run: Run) -> Frames:
     """The learning curves: columns network, step, curve, value."""
-    parts = [
-        frame(values.shape[1], step=step, curve=name, value=values[place])
-        for name, values in run.curves.items()
-        for place, step in enumerate(points(run.shard.protocol))
-    ]
-    return pd.concat(parts, ignore_index=True)
+    for name, values in run.curves.items():
+        for step, value in zip(points(run.shard.protocol), values, strict=True):
+            yield frame(len(value), step=step, curve=name, value=value)
 
 
 BUDGET = ["schedule", "steps", "learning_rate", "scale", "optimiser", "rows"]

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from lib import seeds, tasks
-from lib.measures.base import PIXELS, frame
+from lib.measures.base import PIXELS, Frames, frame
 from lib.networks.perturbed import occluded_everywhere
 from lib.networks.scores import scores
 from lib.robustness.corruptions import SEVERITIES, amount, corrupt
@@ -15,22 +15,20 @@ from lib.study import IDENTITY, Run
 from lib.tasks import datasets
 
 
-def corrupted(run: Run, corruptions: Sequence[str]) -> pd.DataFrame:
+def corrupted(run: Run, corruptions: Sequence[str]) -> Frames:
     """Every score by corruption and severity, 0 (clean) to 5.
 
     All widths of a seed see the same corrupted rows, which are drawn anew for each seed.
     """
     networks, rows, shard = run.networks, run.shard.scored, run.shard
-    parts = []
     for name, severity in product(corruptions, (0, *SEVERITIES)):
         images = corrupt(rows.images, name, severity, shard.generator(name, severity))
         facts = {"corruption": name, "severity": severity, "amount": amount(name, severity)}
         found = scores(networks.logits(images), rows.labels)
-        parts.append(frame(len(networks), **facts, **found))
-    return pd.concat(parts, ignore_index=True)
+        yield frame(len(networks), **facts, **found)
 
 
-def occluded(run: Run, severity: int) -> pd.DataFrame:
+def occluded(run: Run, severity: int) -> Frames:
     """Every score clean (severity 0), and behind a black square: the mean over all its places.
 
     Rows as those of `corrupted`, of the corruption "occlusion_everywhere"; nothing is drawn.
@@ -41,11 +39,9 @@ def occluded(run: Run, severity: int) -> pd.DataFrame:
     at_each = [scores(logits, rows.labels) for logits in places]
     behind = {name: torch.stack([each[name] for each in at_each]).mean(0) for name in at_each[0]}
     clean = scores(networks.logits(rows.images), rows.labels)
-    parts = [
-        frame(len(networks), corruption="occlusion_everywhere", severity=s, amount=unit, **found)
-        for s, unit, found in ((0, 0, clean), (severity, side, behind))
-    ]
-    return pd.concat(parts, ignore_index=True)
+    for level, unit, found in ((0, 0, clean), (severity, side, behind)):
+        facts = {"corruption": "occlusion_everywhere", "severity": level, "amount": unit}
+        yield frame(len(networks), **facts, **found)
 
 
 def width_differences(networks: pd.DataFrame, wide: int, narrow: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.measures.base import frame
+from lib.measures.base import Frames, frame
 from lib.measures.versions import pruned_networks
 from lib.networks.population import Population
 from lib.robustness import adversary
@@ -29,7 +29,7 @@ def exact_accuracy(
     sparsities: Sequence[float],
     epsilons: Sequence[float],
     rows: int,
-) -> pd.DataFrame:
+) -> Frames:
     """Robust accuracy in L-infinity over the first `rows` scored rows, by sparsity and epsilon.
 
     Columns regime ("none" for the dense networks, which stand once, at sparsity 0), sparsity,
@@ -37,7 +37,7 @@ def exact_accuracy(
     the attacks), exact (shown to withstand everything), undecided; and constant_low, constant_high,
     the bracket of the network's Lipschitz constant in L2. All are NaN where it is not finite.
     """
-    some, protocol, parts = first(run, rows), run.shard.protocol.name, []
+    some, protocol = first(run, rows), run.shard.protocol.name
     for regime, sparsity, networks in each_version(run, regimes, sparsities):
         draw = run.shard.generator(protocol, "attack", regime, sparsity)
         finite = networks.finite
@@ -56,11 +56,10 @@ def exact_accuracy(
                 "constant_low": low,
                 "constant_high": high,
             }
-            parts.append(frame(len(finite), **facts).join(known(values, finite)))
-    return pd.concat(parts, ignore_index=True)
+            yield frame(len(finite), **facts).join(known(values, finite))
 
 
-def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
+def least_changes(run: Run, rows: int, solved: int) -> Frames:
     """How little has to change in each of the first `rows` scored rows, for the dense networks.
 
     Columns row, norm, low and high (the bracket; from 0 to infinity where nothing is known), and
@@ -68,7 +67,7 @@ def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
     had too many nodes. Rows that a network gets wrong as they are have 0 in all three, and all are
     NaN where a network is not finite.
     """
-    some, networks, parts = first(run, rows), in_numbers(run.networks), []
+    some, networks = first(run, rows), in_numbers(run.networks)
     for norm in adversary.REGIONS:
         low, high = adversary.brackets(networks, some, norm, NODES)
         for row in range(len(some)):
@@ -83,8 +82,7 @@ def least_changes(run: Run, rows: int, solved: int) -> pd.DataFrame:
                 )
             bracket = {"low": low[:, row].clamp_min(0), "high": high[:, row], "exact": exact}
             facts = {"row": row, "norm": norm}
-            parts.append(frame(len(networks), **facts).join(known(bracket, run.networks.finite)))
-    return pd.concat(parts, ignore_index=True)
+            yield frame(len(networks), **facts).join(known(bracket, run.networks.finite))
 
 
 def in_numbers(networks: Population) -> Population:

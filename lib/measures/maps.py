@@ -10,14 +10,14 @@ from torch import Tensor
 
 from lib import saliency, tasks
 from lib.errors import UserError
-from lib.measures.base import PIXELS, frame, versions
+from lib.measures.base import PIXELS, Frames, frame, versions
 from lib.networks.scores import right
 from lib.study import Run
 
 
 def saliency_maps(
     run: Run, method: str, sparsity: float, samples: int, signed: bool = False
-) -> pd.DataFrame:
+) -> Frames:
     """Saliency of each network, dense and pruned by either reading, on rows chosen by rule.
 
     The rule: of each digit, the first `samples` scored rows that the dense network classifies
@@ -25,7 +25,7 @@ def saliency_maps(
     right, row, map ("image", "dense", "as_coded", "as_described"), probability (of the larger
     digit, from that network), and a column a pixel.
     """
-    rows, digits, parts = run.shard.scored, tasks.digits(run.shard.task), []
+    rows, digits = run.shard.scored, tasks.digits(run.shard.task)
     pruned_versions = versions(run.networks, sparsity)
     is_right = right(run.networks.logits(rows.images), rows.labels)
     for network, label, kind in itertools.product(range(len(is_right)), (0, 1), (True, False)):
@@ -42,8 +42,8 @@ def saliency_maps(
             )
         for name, (values, probability) in shown.items():
             table = pd.DataFrame({**facts, "map": name, "probability": probability})
-            parts.append(table.join(pd.DataFrame(values.numpy(), columns=PIXELS)))
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+            if len(table):
+                yield table.join(pd.DataFrame(values.numpy(), columns=PIXELS))
 
 
 def first(run: Run, rows: int) -> tuple[Tensor, Tensor]:
@@ -53,7 +53,7 @@ def first(run: Run, rows: int) -> tuple[Tensor, Tensor]:
     return run.shard.scored.images[:rows], run.shard.scored.labels[:rows]
 
 
-def strokes(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
+def strokes(run: Run, methods: Sequence[str], rows: int) -> Frames:
     """How far maps concentrate on the strokes of each image, before training and after.
 
     Columns method, version ("trained"; "untrained", the same network's initial weights), ratio (the
@@ -62,23 +62,20 @@ def strokes(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     scored rows whose map is not flat; n is their number.
     """
     (images, _), lit = first(run, rows), run.shard.split.lit
-    ink, parts = images > 0, []
+    ink = images > 0
     versions = {"trained": run.networks, "untrained": run.shard.initial()}
     for (name, networks), method in itertools.product(versions.items(), methods):
         maps = saliency.maps(networks, images, method)
         ratio = saliency.concentration(maps, ink)
         inside = saliency.concentration(maps[..., lit], ink[:, lit])
-        parts.append(
-            frame(
-                len(networks),
-                method=method,
-                version=name,
-                ratio=ratio.nanmean(1),
-                ratio_inside=inside.nanmean(1),
-                n=ratio.isfinite().sum(1),
-            )
+        yield frame(
+            len(networks),
+            method=method,
+            version=name,
+            ratio=ratio.nanmean(1),
+            ratio_inside=inside.nanmean(1),
+            n=ratio.isfinite().sum(1),
         )
-    return pd.concat(parts, ignore_index=True)
 
 
 def attention(run: Run, methods: Sequence[str]) -> pd.DataFrame:
@@ -117,7 +114,7 @@ def attention(run: Run, methods: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(parts, columns=columns)
 
 
-def faithfulness(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
+def faithfulness(run: Run, methods: Sequence[str], rows: int) -> Frames:
     """What ink that a map points at does to the logit, against ink taken in random order.
 
     Columns method ("random" beside `methods`), signed (whether ink goes first that speaks most for
@@ -137,11 +134,9 @@ def faithfulness(run: Run, methods: Sequence[str], rows: int) -> pd.DataFrame:
     for method in methods:
         maps = saliency.maps(networks, images, method, signed=True)
         orders |= {(method, True): maps * sign, (method, False): maps.abs()}
-    parts = []
     for (method, signed), order_ in orders.items():
         curves = saliency.deletion_and_insertion(networks, images, order_)
         means = torch.where(is_right, curves, torch.nan).nanmean(-1)
         deletion, insertion = torch.trapezoid(means / means[0, 0], dim=1) / (means.shape[1] - 1)
         values = {"deletion": deletion, "insertion": insertion, "n": is_right.sum(1)}
-        parts.append(frame(len(networks), method=method, signed=signed, **values))
-    return pd.concat(parts, ignore_index=True)
+        yield frame(len(networks), method=method, signed=signed, **values)

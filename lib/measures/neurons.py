@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
-from lib.measures.base import frame, versions
+from lib.measures.base import Frames, frame, versions
 from lib.measures.versions import pruned_networks
 from lib.networks import neurons
 from lib.networks.population import Population
 from lib.study import Run
 
 
-def ablation(run: Run, sparsity: float) -> pd.DataFrame:
+def ablation(run: Run, sparsity: float) -> Frames:
     """How evenly the units of each network share its work, and what they tell, on all scored rows.
 
     Columns version ("dense", "as_coded", "as_described": pruned by magnitude and layer), sparsity,
@@ -24,9 +22,7 @@ def ablation(run: Run, sparsity: float) -> pd.DataFrame:
     return of_versions(run, versions(run.networks, sparsity), sparsity)
 
 
-def ablation_again(
-    run: Run, sparsity: float, sparsities: Sequence[float], steps: int
-) -> pd.DataFrame:
+def ablation_again(run: Run, sparsity: float, sparsities: Sequence[float], steps: int) -> Frames:
     """The same of the networks as pruned to one of the `sparsities` and trained again.
 
     version: "fine_tuned", "rewound" (`pruned_networks`, which takes the other arguments).
@@ -39,13 +35,11 @@ def ablation_again(
     return of_versions(run, again, sparsity)
 
 
-def of_versions(run: Run, found: Mapping[str, Population], sparsity: float) -> pd.DataFrame:
+def of_versions(run: Run, found: Mapping[str, Population], sparsity: float) -> Frames:
     """The rows of `ablation` for networks by version."""
-    parts = []
     for name, networks in found.items():
         facts = {"version": name, "sparsity": 0.0 if name == "dense" else sparsity}
-        parts.append(frame(len(networks), **facts, **of_units(run, networks)))
-    return pd.concat(parts, ignore_index=True)
+        yield frame(len(networks), **facts, **of_units(run, networks))
 
 
 def of_units(run: Run, networks: Population) -> dict[str, object]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lib.measures.base import frame, versions
+from lib.measures.base import Frames, frame, versions
 from lib.networks.scores import f1
 from lib.statistics import power
 from lib.study import Run
 
 
-def pruning_changes(run: Run, sparsity: float) -> pd.DataFrame:
+def pruning_changes(run: Run, sparsity: float) -> Frames:
     """The change of F1 by pruning each layer by magnitude: columns reading, difference."""
     rows = run.shard.scored
     scores = {
@@ -18,11 +18,8 @@ def pruning_changes(run: Run, sparsity: float) -> pd.DataFrame:
         for name, networks in versions(run.networks, sparsity).items()
     }
     dense = scores.pop("dense")
-    parts = [
-        frame(len(run.networks), reading=reading, difference=score - dense)
-        for reading, score in scores.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
+    for reading, score in scores.items():
+        yield frame(len(run.networks), reading=reading, difference=score - dense)
 
 
 def detectable(differences: pd.DataFrame, counts: Sequence[int]) -> pd.DataFrame:

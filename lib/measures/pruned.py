@@ -11,6 +11,7 @@ from torch import Tensor
 from lib import pruning, tasks
 from lib.measures.base import (
     BOTH_READINGS,
+    Frames,
     evaluated,
     facts,
     frame,
@@ -26,7 +27,7 @@ from lib.study import IDENTITY, Run
 from lib.tasks import Rows
 
 
-def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion]) -> pd.DataFrame:
+def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion]) -> Frames:
     """One-shot pruning at each sparsity, sparsity 0 (dense) first, by every criterion.
 
     Columns: those of `facts`, sparsity (asked for), every score, dead_units, and those
@@ -34,18 +35,15 @@ def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion])
     """
     networks, rows, lit = run.networks, run.shard.scored, run.shard.split.lit
     levels = (0.0, *sparsities)
-    parts = [
-        frame(
-            len(networks),
-            **facts(criterion),
-            sparsity=sparsity,
-            **evaluated(pruning.apply(networks, kept), rows),
-            **left(networks, kept, lit),
-        )
-        for criterion in criteria
-        for sparsity, kept in zip(levels, masks_at(run, levels, criterion), strict=True)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    for criterion in criteria:
+        for sparsity, kept in zip(levels, masks_at(run, levels, criterion), strict=True):
+            yield frame(
+                len(networks),
+                **facts(criterion),
+                sparsity=sparsity,
+                **evaluated(pruning.apply(networks, kept), rows),
+                **left(networks, kept, lit),
+            )
 
 
 CONDITION = [
@@ -121,33 +119,29 @@ def dead_units(networks: pd.DataFrame, sparsity: float) -> pd.DataFrame:
     )
 
 
-def removed(run: Run, sparsities: Sequence[float]) -> pd.DataFrame:
+def removed(run: Run, sparsities: Sequence[float]) -> Frames:
     """How many weights magnitude pruning by layer takes: columns sparsity, reading, layer1, layer2.
 
     Counted in the masks, for both readings.
     """
-    networks, parts = run.networks, []
-    ranks = pruning.rank(networks)
+    networks, ranks = run.networks, pruning.rank(run.networks)
     for sparsity in sparsities:
         for reading in pruning.READINGS:
             kept = pruning.masks(networks, ranks, sparsity, reading)
-            parts.append(
-                frame(
-                    len(networks),
-                    sparsity=sparsity,
-                    reading=reading,
-                    layer1=count_by_network(networks, (~kept.layer1).sum(0)),
-                    layer2=count_by_network(networks, ~kept.layer2),
-                )
+            yield frame(
+                len(networks),
+                sparsity=sparsity,
+                reading=reading,
+                layer1=count_by_network(networks, (~kept.layer1).sum(0)),
+                layer2=count_by_network(networks, ~kept.layer2),
             )
-    return pd.concat(parts, ignore_index=True)
 
 
 HIGHEST = math.nextafter(1, 0)
 """The highest sparsity that can be asked for."""
 
 
-def essential(run: Run) -> pd.DataFrame:
+def essential(run: Run) -> Frames:
     """The fewest weights that keep 95 % of the dense network's F1: columns reading, weights, dense.
 
     By magnitude and layer (`pruning.essential_sizes`). As coded no more than a hundredth of the
@@ -158,13 +152,11 @@ def essential(run: Run) -> pd.DataFrame:
     left = pruning.counts(networks, pruning.masks(networks, ranks, HIGHEST, "as_coded"))
     weights = {"as_coded": fewest.maximum(left), "as_described": fewest}
     dense = pruning.counts(networks, pruning.whole(networks))
-    return pd.concat(
-        [frame(len(networks), reading=r, weights=each, dense=dense) for r, each in weights.items()],
-        ignore_index=True,
-    )
+    for reading, each in weights.items():
+        yield frame(len(networks), reading=reading, weights=each, dense=dense)
 
 
-def geometry(run: Run, sparsity: float, rows: int, seeds: Sequence[int]) -> pd.DataFrame:
+def geometry(run: Run, sparsity: float, rows: int, seeds: Sequence[int]) -> Frames:
     """What the hidden layer keeps, on the first `rows` scored rows, and of two seeds beside it.
 
     Columns comparison ("pruned", with the dense network; "seeds", dense with that of the next of
@@ -178,13 +170,11 @@ def geometry(run: Run, sparsity: float, rows: int, seeds: Sequence[int]) -> pd.D
     sides = {("pruned", c.reading): pruning.prune(networks, sparsity, c) for c in BOTH_READINGS}
     if (other := of_next_seed(run, seeds)) is not None:
         sides["seeds", ""] = other
-    parts = []
     for (comparison, reading), side in sides.items():
         values = {"cka": similarity(networks, side, scored.images), **apart(side, fit, scored)}
         at = sparsity if comparison == "pruned" else 0.0
         facts = {"comparison": comparison, "reading": reading, "sparsity": at}
-        parts.append(frame(len(networks), **facts, **values, **dense))
-    return pd.concat(parts, ignore_index=True)
+        yield frame(len(networks), **facts, **values, **dense)
 
 
 def apart(networks: Population, fit: Rows, scored: Rows) -> dict[str, Tensor]:
@@ -201,39 +191,27 @@ def hidden_layers(run: Run, sparsity: float, rows: int) -> dict[str, Tensor]:
     return {name: version.hidden(images) for name, version in networks.items()}
 
 
-def clusters(run: Run, sparsity: float, rows: int) -> pd.DataFrame:
+def clusters(run: Run, sparsity: float, rows: int) -> Frames:
     """How far the classes stand apart in the hidden layer: columns version, sparsity, silhouette.
 
     version: "dense", "as_coded" or "as_described".
     """
     labels, networks = run.shard.scored.labels[:rows], range(len(run.networks))
-    return pd.concat(
-        [
-            frame(
-                len(networks),
-                version=version,
-                sparsity=0.0 if version == "dense" else sparsity,
-                silhouette=[
-                    silhouette(hidden[:, run.networks.units_of(k)], labels) for k in networks
-                ],
-            )
-            for version, hidden in hidden_layers(run, sparsity, rows).items()
-        ],
-        ignore_index=True,
-    )
+    for version, hidden in hidden_layers(run, sparsity, rows).items():
+        apart = [silhouette(hidden[:, run.networks.units_of(k)], labels) for k in networks]
+        at = 0.0 if version == "dense" else sparsity
+        yield frame(len(networks), version=version, sparsity=at, silhouette=apart)
 
 
-def embedded(run: Run, sparsity: float, rows: int) -> pd.DataFrame:
+def embedded(run: Run, sparsity: float, rows: int) -> Frames:
     """The hidden layer in the plane (`neurons.embed`): columns version, row, digit, x, y.
 
     For every network dense, and pruned by either reading.
     """
     digits = np.array(tasks.digits(run.shard.task))
     shown = digits[run.shard.scored.labels[:rows].long()]
-    parts = []
     for version, hidden in hidden_layers(run, sparsity, rows).items():
         for network in range(len(run.networks)):
             x, y = embed(hidden[:, run.networks.units_of(network)]).T
             points = {"network": network, "version": version, "row": range(len(x)), "digit": shown}
-            parts.append(pd.DataFrame({**points, "x": x, "y": y}))
-    return pd.concat(parts, ignore_index=True)
+            yield pd.DataFrame({**points, "x": x, "y": y})

@@ -6,7 +6,7 @@ is given, `plan` counts what a profile trains and `costs` says how long that tak
 """
 
 from lib.study.backends import Machine
-from lib.study.measuring import kept_networks, table, tables
+from lib.study.measuring import asked, kept_networks, table, tables
 from lib.study.shard import IDENTITY, Shard, changed, shards
 from lib.study.trained import Run, load_shard, missing_widths, placed, train
 
@@ -15,6 +15,7 @@ __all__ = [
     "Machine",
     "Run",
     "Shard",
+    "asked",
     "changed",
     "kept_networks",
     "load_shard",

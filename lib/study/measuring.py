@@ -69,11 +69,15 @@ def of_protocol(name: str, options: Mapping[str, Mapping[str, object]]) -> dict[
     return {option: values.get(name) for option, values in options.items()}
 
 
+def asked(run: Run, measure: Measure, *given: object, **options: object) -> pd.DataFrame:
+    """What `measure` says of one run, in one table."""
+    said = measure(run, *given, **options)
+    return pd.concat([said] if isinstance(said, pd.DataFrame) else said, ignore_index=True)
+
+
 def measured(shard: Shard, measure: Measure, options: Mapping[str, object]) -> pd.DataFrame:
     """What `measure` says of one shard, with the identity of each network in front."""
-    said = measure(load_shard(shard), **options)
-    parts = [said] if isinstance(said, pd.DataFrame) else list(said)
-    found = pd.concat(parts, ignore_index=True)
+    found = asked(load_shard(shard), measure, **options)
     place = found.pop("network")
     return shard.identity().iloc[place].reset_index(drop=True).join(found)
 
