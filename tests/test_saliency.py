@@ -312,6 +312,6 @@ def test_no_rows_or_an_unknown_kind_of_map_is_an_error_that_says_so(measure, dig
     study.train(shards([0]))
     run = study.load_shard(shards([0])[0])
     with pytest.raises(UserError, match="rows 0 is not allowed: give 1 or more"):
-        measure(run, ["gradient"], 0)
+        study.asked(run, measure, ["gradient"], 0)
     with pytest.raises(UserError, match="unknown kind of map 'grad': allowed are gradient"):
-        measure(run, ["grad"], 10)
+        study.asked(run, measure, ["grad"], 10)

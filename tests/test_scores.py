@@ -134,7 +134,7 @@ def test_whatever_scores_networks_gives_all_four(digits):
         study.asked(run, measures.corrupted, ["stripe"]),
         study.asked(run, measures.occluded, 3),
         study.asked(run, measures.pruned, [0.5], [pruning.STUDIED]),
-        study.asked(run, measures.fine_tuned, **cut, steps={"described": 2}),
+        study.asked(run, measures.fine_tuned, **cut, steps=2),
         study.asked(run, measures.rewound, **cut),
     ):
         assert {column.partition("_")[0] for column in found} >= {"f1", "accuracy", "auc"}
