@@ -6,31 +6,7 @@ reading where it depends on them. `decides` above it names the claim and its tab
 which says which notebook decides it.
 """
 
-from lib.claims import capacity, pruning, robustness, saliency, tasks
+from lib.claims import capacity, pruning, robustness, saliency, tasks  # their rules are registered
 from lib.claims.paper import COLOURS, SIGNS, publish, styled, verdicts
 from lib.claims.rules import CLAIMS, VERDICTS, Claim, Finding, NotMeasured, decides
 from lib.claims.verdicts import RULES, collected, conditions, decide, missing
-
-__all__ = [
-    "CLAIMS",
-    "COLOURS",
-    "RULES",
-    "SIGNS",
-    "VERDICTS",
-    "Claim",
-    "Finding",
-    "NotMeasured",
-    "capacity",
-    "collected",
-    "conditions",
-    "decide",
-    "decides",
-    "missing",
-    "pruning",
-    "publish",
-    "robustness",
-    "saliency",
-    "styled",
-    "tasks",
-    "verdicts",
-]

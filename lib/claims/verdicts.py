@@ -47,7 +47,7 @@ def decide(notebook: str, figures: Path) -> tuple[pd.DataFrame, list[Undecided]]
     Columns `COLUMNS`, one row a claim, protocol ("any" where none matters) and reading ("" where
     none matters). What this profile has not measured stays open.
     """
-    tables = lru_cache(None)(lambda name: measured(figures, name))
+    tables = lru_cache(None)(lambda name: saved(figures, name))
     rows: list[dict[str, Any]] = []
     undecided = []
     for name in RULES:
@@ -70,7 +70,7 @@ def under(claim: str) -> list[dict[str, str]]:
     return [one | other for one, other in product(protocols, readings)]
 
 
-def measured(figures: Path, name: str) -> pd.DataFrame:
+def saved(figures: Path, name: str) -> pd.DataFrame:
     """A table of results by its name. Raises `NotMeasured` where it is not there."""
     try:
         return store.read_table(figures / f"{name}.csv")

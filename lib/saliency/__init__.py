@@ -16,18 +16,3 @@ from lib.saliency.places import (
     matched,
     mean_difference,
 )
-
-__all__ = [
-    "AGREEMENT",
-    "METHODS",
-    "MapKind",
-    "concentration",
-    "deletion_and_insertion",
-    "discriminating",
-    "edges",
-    "flat",
-    "maps",
-    "mass",
-    "matched",
-    "mean_difference",
-]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from scipy.ndimage import uniform_filter
+from scipy.stats import rankdata
 from torch import Tensor
 
 from lib.tasks.datasets import SIDE
@@ -34,26 +35,7 @@ class MapAgreement(NamedTuple):
 
 def ranked(maps: Tensor, lit: Tensor) -> Tensor:
     """The ranks of lit pixels, centred and of length 1; zeros where a map is flat."""
-    return normed(torch.from_numpy(ranks(maps[..., lit].numpy())))
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks along the last axis, from 0; equal values share the mean of theirs.
-
-    As scipy.stats.rankdata less 1, at a quarter of its time.
-    """
-    order = np.argsort(values, axis=-1)
-    rising = np.take_along_axis(values, order, axis=-1)
-    place = np.broadcast_to(np.arange(values.shape[-1]), values.shape)
-    begins = np.ones(values.shape, dtype=bool)
-    np.not_equal(rising[..., 1:], rising[..., :-1], out=begins[..., 1:])
-    ends = np.roll(begins, -1, axis=-1)
-    first = np.maximum.accumulate(np.where(begins, place, 0), axis=-1)
-    backwards = np.where(ends, place, values.shape[-1])[..., ::-1]
-    last = np.minimum.accumulate(backwards, axis=-1)[..., ::-1]
-    found = np.empty(values.shape)
-    np.put_along_axis(found, order, (first + last) / 2, axis=-1)
-    return found
+    return normed(torch.from_numpy(rankdata(maps[..., lit].numpy(), axis=-1)))
 
 
 def normed(values: Tensor) -> Tensor:

@@ -9,21 +9,3 @@ from lib.statistics.intervals import FEWEST, interval, pooled_interval, power, s
 from lib.statistics.models import compare_models
 from lib.statistics.pairs import Agreement, jackknife, qap
 from lib.statistics.widths import minimum_width, minimum_width_interval, minimum_widths
-
-__all__ = [
-    "FEWEST",
-    "Agreement",
-    "Difference",
-    "compare_models",
-    "holm",
-    "interval",
-    "jackknife",
-    "minimum_width",
-    "minimum_width_interval",
-    "minimum_widths",
-    "paired_difference",
-    "pooled_interval",
-    "power",
-    "qap",
-    "summary",
-]

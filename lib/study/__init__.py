@@ -9,20 +9,3 @@ from lib.study.backends import Machine
 from lib.study.measuring import asked, kept_networks, table, tables
 from lib.study.shard import IDENTITY, Shard, changed, shards
 from lib.study.trained import Run, load_shard, missing_widths, placed, train
-
-__all__ = [
-    "IDENTITY",
-    "Machine",
-    "Run",
-    "Shard",
-    "asked",
-    "changed",
-    "kept_networks",
-    "load_shard",
-    "missing_widths",
-    "placed",
-    "shards",
-    "table",
-    "tables",
-    "train",
-]

@@ -16,16 +16,3 @@ from lib.tasks.pairs import (
     full_split,
     pair_rows,
 )
-
-__all__ = [
-    "ALL_PAIRS",
-    "PUBLISHED_ORDER",
-    "SPLITS",
-    "Rows",
-    "Split",
-    "balanced_split",
-    "by_digit",
-    "digits",
-    "full_split",
-    "pair_rows",
-]

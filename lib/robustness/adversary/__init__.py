@@ -12,28 +12,3 @@ from lib.robustness.adversary.exact import Minimum, brackets, minimum
 from lib.robustness.adversary.lipschitz import constants
 from lib.robustness.adversary.regions import REGIONS, around, signs, wrong
 from lib.robustness.adversary.robust import Outcomes, Unsound, outcomes
-
-__all__ = [
-    "BROKEN",
-    "REGIONS",
-    "ROBUST",
-    "SLACK",
-    "UNDECIDED",
-    "Minimum",
-    "Outcomes",
-    "Unsound",
-    "around",
-    "brackets",
-    "constants",
-    "decide",
-    "fgsm",
-    "interval_bounds",
-    "margin_bounds",
-    "minimum",
-    "outcomes",
-    "pgd",
-    "problems",
-    "signs",
-    "withstood",
-    "wrong",
-]
