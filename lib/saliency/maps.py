@@ -115,8 +115,8 @@ def finite_difference(networks: Population, images: Tensor, step: float = STEP) 
 SIGNED: dict[str, Callable[[Population, Tensor], Tensor]] = {
     "gradient": gradient,
     "finite_difference": probability_change,
-    "gradient_times_input": gradient_times_input,
     "smoothgrad": smoothgrad,
+    "gradient_times_input": gradient_times_input,
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
 }
