@@ -152,14 +152,16 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 tex:
 	@scripts/tex.sh
 
-# Bad parameters are refused before any kernel starts.
+# Bad parameters are refused before any kernel starts; what is right is what papermill is given.
 check: $(VENV)/.installed
-	@$(PY) -m lib.study.parameters $(PARAMS) $(GIVEN)
+	@$(PY) -m lib.study.parameters $(PARAMS) $(GIVEN) --write $(BUILD)/params
 
-# Always looked at, and run where an input's content is another than when it last was.
-$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $(PARAMS)/common.yaml $(PARAMS)/%.yaml $(SOURCES) \
-    FORCE | check
+# Always looked at, and run where an input's content is another than when it last was. A file that a
+# profile lacks is what the check says, not make.
+.SECONDEXPANSION:
+$(BUILD)/notebooks/%.ipynb: notebooks/%.ipynb $$(wildcard $(PARAMS)/common.yaml $(PARAMS)/$$*.yaml) \
+    $(SOURCES) FORCE | check
 	@mkdir -p $(@D)
 	@scripts/unless_done.sh $@ $(@D)/$*.partial.ipynb "$(filter-out FORCE,$^)" \
-	    $(PY) -m papermill --kernel python3 -f $(PARAMS)/common.yaml -f $(PARAMS)/$*.yaml \
-	    $(GIVEN) $(RENAMED) $< $(@D)/$*.partial.ipynb
+	    $(PY) -m papermill --kernel python3 -f $(BUILD)/params/$*.yaml $(RENAMED) \
+	    $< $(@D)/$*.partial.ipynb

@@ -27,6 +27,7 @@ torch.set_num_threads(1)  # nothing here is large enough for two
 
 EXECUTED = ("01_tasks", "02_capacity")
 TINY = {"limit": 300, "widths": [4, 8, 24], "curve_widths": [4, 24]}
+TINY |= {"tested_widths": [4, 24], "rows": 20}  # which have to go with these
 
 
 @pytest.fixture(autouse=True)

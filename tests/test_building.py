@@ -31,6 +31,11 @@ def shards(dataset: str = "MNIST", protocol: str = "described", **changes) -> li
     return study.shards(dataset, ["4-9"], seeds, WIDTHS, limit=200, **changes)
 
 
+def allowed(notebook: str, **given: object) -> None:
+    """See that a notebook may be given this."""
+    parameters.check_notebook(notebook, parameters.defaults(notebook) | given)
+
+
 def words(figure: Figure) -> str:
     """All that is written in a figure, once it could be drawn."""
     assert figures.png(figure)
@@ -51,7 +56,8 @@ def _curtain(monkeypatch):
 
 @pytest.mark.usefixtures("_curtain")
 def test_a_corruption(digits):
-    parameters.check({"corruptions": ["curtain"], "kinds": ["curtain"]}, "here")
+    allowed("04_robustness", kinds=["curtain"])
+    allowed("05_saliency", corruptions=["curtain"])
     table = study.table(shards(), measures.corrupted, corruptions=["curtain"])
     assert table.groupby("severity").amount.first().tolist() == [0, 0.1, 0.2, 0.3, 0.4, 0.5]
     assert table.f1.nunique() > 2
@@ -86,7 +92,6 @@ def ink(networks, images: torch.Tensor) -> torch.Tensor:
 
 def test_a_kind_of_map(digits, monkeypatch):
     monkeypatch.setitem(saliency.METHODS, "ink", saliency.MapKind(ink, "the image's ink"))
-    parameters.check({"map_methods": ["ink"]}, "here")
     some, methods = {"rows": 20}, ["gradient", "ink"]
     compared = {"sparsities": [0.5], "seeds": [0, 1], **some}
     table = study.table(shards(), measures.agreement, methods=methods, **compared)
@@ -113,7 +118,7 @@ def by_output(networks) -> Scores:
 def test_a_pruning_score(digits, monkeypatch):
     entry = pruning.PruningMethod(by_output, scopes=("layer", "global"))
     monkeypatch.setitem(pruning.METHODS, "output", entry)
-    parameters.check({"methods": ["output"]}, "here")
+    allowed("03_pruning", methods=["magnitude", "output"])
     criteria = measures.criteria(["magnitude", "output"])
     assert criteria[-2:] == [pruning.Criterion("output", scope) for scope in ("layer", "global")]
     options = {"sparsities": [0.5, 0.9]}
@@ -140,7 +145,7 @@ def test_a_data_set(tmp_path, monkeypatch):
         return torch.from_numpy(found["images"]), torch.from_numpy(found["labels"])
 
     monkeypatch.setitem(datasets.SOURCES, "scribbles", datasets.Source(fetch))
-    parameters.check({"dataset": "scribbles"}, "here")
+    allowed("01_tasks", dataset="scribbles")
     assert costs.on_disk("scribbles")
     table = study.table(shards("scribbles"), measures.capacity)
     assert torch.equal(datasets.load("scribbles").images["test"], there.images["test"])
@@ -152,7 +157,7 @@ def test_a_protocol(digits, monkeypatch):
     to_give = claims.conditions()
     brief = replace(protocols.PROTOCOLS["converged"], name="brief", steps=30)
     monkeypatch.setitem(protocols.PROTOCOLS, "brief", brief)
-    parameters.check({"seeds": {"described": [0], "converged": [0], "brief": [0]}}, "here")
+    allowed("02_capacity", seeds={"described": [0], "converged": [0], "brief": [0]})
     wanted = shards(protocol="brief", steps=brief.steps)
     table = study.table(wanted, measures.capacity)
     needed = measures.minimum_widths({"networks": table}, {"brief": "f1_test"}, 0.5, 0.9)

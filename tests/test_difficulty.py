@@ -18,7 +18,6 @@ from lib.measures import difficulty
 from lib.measures.difficulty import HARDER_IF_LARGER, measure_all, n1, n3, ranked
 from lib.output.figures import subject
 from lib.statistics import FEWEST
-from lib.study.parameters import check
 from lib.tasks import ALL_PAIRS, PUBLISHED_ORDER, Rows, digits, pair_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -155,21 +154,6 @@ def test_a_subsample_that_is_too_large_is_refused_with_the_most_there_is(digits)
     said = rf"^subsample_rows = 9000 is too many for 0-1: give at most {2 * fewer}$"
     with pytest.raises(UserError, match=said):
         difficulty.subsample(rows, 9000, "MNIST", "0-1", 0)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("subsample_rows", 7, "multiple of 2"),
-        ("subsample_rows", 2, "greater than or equal to 4"),
-        ("repeats", 0, "greater than or equal to 1"),
-        ("pairs", ["9-4"], "write '4-9'"),
-        ("pairs", [], "at least 1"),
-    ],
-)
-def test_a_parameter_of_difficulty_that_means_nothing_is_refused(key, value, said):
-    with pytest.raises(UserError, match=rf"^here: {key}.*({said})"):
-        check({key: value}, "here")
 
 
 @pytest.fixture

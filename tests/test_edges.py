@@ -279,6 +279,19 @@ def test_a_summary_counts_what_its_mean_is_of():
     assert (row.low, row.high) == interval([1, 2, 3, 4, 5.5])
 
 
+def test_a_summary_of_nothing_holds_numbers_as_any_other():
+    table = pd.DataFrame({"task": ["a"], "width": [4], "f1": [0.5]})
+    one, none = (summary(each, ["task", "width"], "f1") for each in (table, table[:0]))
+    assert none.empty
+    assert none.drop(columns="n").dtypes.equals(one.drop(columns="n").dtypes)
+
+
+def test_one_difference_is_as_far_from_none_with_either_sign():
+    found = paired_difference(of_seeds([0.9]), of_seeds([0.5]))
+    assert (found.p, found.n) == (1, 1)
+    assert np.isnan(found.low)
+
+
 def test_a_seed_with_a_network_that_has_no_score_counts_in_no_minimum_width():
     rows = [(s, w, 0.5 + w / 10 + s / 1000) for s in range(6) for w in (2, 4)]
     table = pd.DataFrame(rows, columns=["seed", "width", "f1"]).assign(protocol="p", task="0-1")

@@ -228,7 +228,7 @@ def test_a_notebook_shows_its_verdicts_with_a_sign_and_says_what_is_open(
     monkeypatch.setattr(report, "ROOT", tmp_path)
     out = report.Report("04_robustness", {"profile": "tiny", "dataset": "MNIST"})
     out.table(HOLDS, "networks")
-    shown, again = (claims.verdicts(out).to_html() for _ in range(2))
+    shown, again = (claims.conclude(out).to_html() for _ in range(2))
     assert shown == again
     assert all(text in shown for text in ("✓", "supported", "robustness.noise", "#009E73"))
     assert "no verdict on robustness.occlusion (described)" in capsys.readouterr().out

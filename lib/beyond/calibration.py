@@ -30,7 +30,7 @@ from lib.beyond.lenet import (
     trained,
     whole,
 )
-from lib.errors import UserError, told, unknown
+from lib.errors import UserError, told
 from lib.output import figures
 from lib.output.figures.calibration import by_remaining
 from lib.output.report import Report
@@ -38,7 +38,7 @@ from lib.pruning import schedule
 from lib.pruning.masking import order
 from lib.seeds import generator
 from lib.statistics import interval, summary
-from lib.study import backends, parameters
+from lib.study import backends, contract, parameters
 from lib.study.backends import Machine
 from lib.tasks import published
 
@@ -48,18 +48,23 @@ SHARES = (0.2, 0.2, 0.1)
 ASKED, FLOOR = 0.05, 0.98
 """The share of the weights at which the pruner is judged, and the accuracy that it has to keep."""
 
-TYPES: dict[str, Any] = {
-    **{name: parameters.TYPES[name] for name in ("profile", "dataset", "limit", "jobs")},
-    "seeds": Annotated[list[parameters.Seed], Field(min_length=1)],
-    "rounds": parameters.Count,
-    "controls": Annotated[list[parameters.Count], Field(min_length=1)],
-    "epochs": parameters.Count,
-    "batch": parameters.Count,
-    "learning_rate": Annotated[parameters.Number, Field(gt=0)],
-    "held_out": parameters.Count,
-}
-"""What each parameter may be, by its name. controls: the rounds beside which controls are trained;
-the others are described at `lib.beyond.lenet.Recipe`."""
+
+class Calibration(contract.Parameters):
+    """The parameters of a profile of the calibration.
+
+    controls: the rounds beside which controls are trained; the others are described at
+    `lib.beyond.lenet.Recipe`.
+    """
+
+    seeds: contract.Some[contract.Seed]
+    rounds: Annotated[contract.Count, Field(le=100)]
+    controls: Annotated[contract.Some[contract.Count], contract.at_most("rounds")]
+    epochs: contract.Count
+    batch: contract.Steps
+    learning_rate: contract.Positive
+    held_out: Annotated[
+        contract.Steps, Field(le=50_000), contract.at_most("limit", lambda limit: limit - 1)
+    ]
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -68,22 +73,14 @@ def read(folder: Path) -> dict[str, Any]:
     Raises `UserError` where there are none, or one is unknown, missing, or not what it may be.
     """
     path = folder / "calibration.yaml"
+    shown = str(parameters.relative(path))
     if not path.is_file():
-        raise UserError(f"{parameters.relative(path)} is missing: give params/calibration")
-    values, shown = parameters.read_yaml(path), str(parameters.relative(path))
-    for name in values:
-        if name not in TYPES:
-            raise UserError(f"{shown}: {unknown('parameter of the calibration', name, TYPES)}")
-    for name in TYPES:
-        if name not in values:
-            raise UserError(f"{shown}: {name} is missing")
-    parameters.check(values, shown, TYPES)
+        raise UserError(f"{shown} is missing: give params/calibration")
+    values = parameters.read_yaml(path)
+    parameters.refuse_unknown(values, Calibration.model_fields, shown, "the calibration")
+    parameters.check(Calibration, values, lambda _: shown)
     if values["profile"] != folder.resolve().name:
         raise UserError(f"{shown}: profile must be {folder.resolve().name!r}, its folder's name")
-    if beyond_last := [step for step in values["controls"] if step > values["rounds"]]:
-        raise UserError(f"{shown}: controls has {beyond_last[0]}, past the last of the rounds")
-    if values["limit"] and values["held_out"] >= values["limit"]:
-        raise UserError(f"{shown}: held_out must be below limit, else no rows are left to train on")
     return values
 
 

@@ -7,6 +7,6 @@ which says which notebook decides it.
 """
 
 from lib.claims import capacity, pruning, robustness, saliency, tasks  # their rules are registered
-from lib.claims.paper import COLOURS, SIGNS, publish, styled, verdicts
+from lib.claims.paper import COLOURS, SIGNS, conclude, publish, styled
 from lib.claims.rules import CLAIMS, VERDICTS, Claim, Finding, NotMeasured, decides
 from lib.claims.verdicts import RULES, collected, conditions, decide, missing

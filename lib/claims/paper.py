@@ -27,7 +27,7 @@ OWN_READING = {"published": "as_coded", "described": "as_described", "converged"
 """The reading of pruning that a protocol has when none is named."""
 
 
-def verdicts(out: Report) -> Styler:
+def conclude(out: Report) -> Styler:
     """Decide a notebook's claims from the tables that it has saved, and show the verdicts.
 
     Saves them as claims.csv, and gives the paper those of all notebooks so far, and the notebook's

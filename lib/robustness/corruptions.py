@@ -27,6 +27,9 @@ from lib.robustness.pixelwise import (
 )
 from lib.tasks.datasets import SIDE
 
+STUDIED = ("gaussian_noise", "occlusion")
+"""The corruptions of the published study."""
+
 SEVERITIES = range(1, 6)
 """The severities that corrupt; 0 leaves images as they are."""
 

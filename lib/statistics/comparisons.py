@@ -69,6 +69,8 @@ def _sign_flip(strata: Sequence[np.ndarray]) -> float:
     Sums are whole multiples of what rounding makes of them, so that equal ones are ties.
     """
     weighted = np.concatenate([values / len(values) for values in strata])
+    if len(weighted) < 2:
+        return 1.0  # either sign is as far from 0
     grain = rounding(weighted)
     found = permutation_test(
         (weighted,),

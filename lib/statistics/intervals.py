@@ -116,7 +116,8 @@ def summary(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
         (*key, each.mean(), each.std(), *interval(each.to_numpy()), len(each))
         for key, each in known
     ]
-    return pd.DataFrame(rows, columns=[*by, "mean", "sd", "low", "high", "n"])
+    found = pd.DataFrame(rows, columns=[*by, "mean", "sd", "low", "high", "n"])
+    return found if rows else found.astype(float).astype(table[list(by)].dtypes)  # to be drawn
 
 
 def power(counts: Sequence[int], wanted: float = 0.8, level: float = 0.95) -> pd.DataFrame:

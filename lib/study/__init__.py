@@ -1,8 +1,9 @@
 """What a study is: which networks, trained where, kept how, measured into which table.
 
 `shard` says what a group of networks is, `trained` trains or loads it, `measuring` makes tables of
-it; `store` keeps what was computed, `backends` hands work out, `parameters` checks what a notebook
-is given, `plan` counts what a profile trains and `costs` says how long that takes.
+it; `store` keeps what was computed, `backends` hands work out, `contract` says what a notebook may
+be given and `parameters` checks it, `plan` counts what a profile trains and `costs` says how long
+that takes.
 """
 
 from lib.study.backends import Machine

@@ -96,7 +96,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("profile", type=Path, help="a folder of params/")
     parser.add_argument("--datasets", nargs="+", help="in the place of the profile's own")
     options = parser.parse_args(arguments)
-    parameters.check_profile(options.profile)
     profile = parameters.read_profile(options.profile)
     names = options.datasets or [profile["02_capacity"]["dataset"]]
     for name in names:
