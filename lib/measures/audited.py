@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from lib import pruning
-from lib.measures.base import Frames, evaluated, facts, frame, left, masks_at
+from lib.measures.base import Frames, evaluated, facts, frame, left, masks_at, plain
 from lib.networks import protocols
 from lib.networks.layers import Masks
 from lib.networks.population import Population, stack
@@ -103,7 +103,7 @@ def table(run: Run, regime: str, criterion: Criterion, found: Batch) -> pd.DataF
     values = evaluated(networks, run.shard.scored)
     values |= left(networks, found.kept, run.shard.split.lit)
     return found.rows.drop(columns="control").assign(
-        **columns, **{name: value.numpy() for name, value in values.items()}
+        **columns, **{name: plain(value) for name, value in values.items()}
     )
 
 

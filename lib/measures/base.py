@@ -22,9 +22,17 @@ Frames = Iterator[pd.DataFrame]
 
 
 def frame(networks: int, **columns: object) -> pd.DataFrame:
-    """A table with the column `network` and others; tensors become plain numbers."""
-    values = {k: v.numpy() if isinstance(v, Tensor) else v for k, v in columns.items()}
+    """A table with the column `network` and others; tensors become plain numbers.
+
+    Those of single precision become double: means are taken of them.
+    """
+    values = {k: plain(v) if isinstance(v, Tensor) else v for k, v in columns.items()}
     return pd.DataFrame({"network": np.arange(networks), **values})
+
+
+def plain(values: Tensor) -> np.ndarray:
+    """A tensor as an array, in double precision where it is of floating point."""
+    return values.double().numpy() if values.is_floating_point() else values.numpy()
 
 
 def evaluated(networks: Population, rows: Rows) -> dict[str, Tensor]:

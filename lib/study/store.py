@@ -120,8 +120,8 @@ def put(folder: str, name: str, kind: str, content: bytes) -> None:
 
 
 def networks(folder: str) -> list[Tensors]:
-    """The tensors of each file of networks under `folder`, in order of name; see `get`."""
-    return get(folder, "safetensors", load)
+    """The tensors of each file of networks under `folder`, both in order of name; see `get`."""
+    return [dict(sorted(tensors.items())) for tensors in get(folder, "safetensors", load)]
 
 
 def tables(folder: str) -> list[pd.DataFrame]:
