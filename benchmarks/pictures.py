@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.growth import COST
-from lib.output.figures import DOUBLE, grid
+from lib.output.figures.axes import categories
+from lib.output.figures.drawing import Facets
+from lib.output.figures.style import SMALL
 
 OURS, LIMIT, OTHER = "#0072B2", "#000000", "#777777"
 """The population, the speed limit, and everything else; each has its own marker too."""
@@ -21,18 +23,18 @@ def speed(results: pd.DataFrame) -> Figure:
     measured = results[results.networks_per_second.notna() & (results.contender != "scores alone")]
     names = list(dict.fromkeys(measured.contender))
     settings = list(dict.fromkeys(measured.setting))
-    figure, [axes] = grid(1, len(settings), DOUBLE, 0.24 * len(names) + 0.75, sharey=True)
-    for ax, setting in zip(axes, settings, strict=True):
-        for row in measured[measured.setting == setting].itertuples():
+    panels = Facets([""], settings, 0.24 * len(names) + 0.75, sharex=False)
+    for ax, here, *_ in panels.of(measured, columns="setting"):
+        for row in here.itertuples():
             contender_point(ax, row, names.index(row.contender))
-        ax.set(xscale="log", title=setting, xlabel="networks per second")
+        ax.set_xscale("log")
         plain(ax.xaxis, (1, 2, 5))
         ax.grid(axis="y", color="0.9", lw=0.5)
         ax.set_axisbelow(True)
         ax.margins(x=0.16)
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].set_ylim(len(names) - 0.5, -0.7)
-    return figure
+        categories(ax, names, across=True)
+        ax.set_ylim(top=-0.7)
+    return panels.finished("networks per second")
 
 
 def contender_point(ax: Axes, row: pd.Series, place: int) -> None:
@@ -73,7 +75,8 @@ LABELS = {
 def growth(table: pd.DataFrame) -> Figure:
     """Time above and peak memory below, against networks, width and rows, with their slopes."""
     present = list(dict.fromkeys(table.axis))
-    figure, (times, memories) = grid(2, len(present), DOUBLE, 3.4, sharex="col")
+    panels = Facets({"seconds": "", "memory": ""}, present, 3.4, sharex="col", sharey=False)
+    times, memories = panels.axes
     for column, axis in enumerate(present):
         xlabel, ylabel = LABELS[axis]
         part = table[table.axis == axis].sort_values("value")
@@ -89,7 +92,7 @@ def growth(table: pd.DataFrame) -> Figure:
         "before training", (last.value, last.base_mib), (0, -8), textcoords="offset points",
         ha="right", size=6.5, color="0.4",
     )  # fmt: skip
-    return figure
+    return panels.figure
 
 
 def curve(ax: Axes, part: pd.DataFrame, column: str, slope: float, colour: str, mark: str) -> None:
@@ -98,7 +101,7 @@ def curve(ax: Axes, part: pd.DataFrame, column: str, slope: float, colour: str, 
     ax.set(xscale="log", yscale="log")
     decades = part[column].max() > 20 * part[column].min()
     plain(ax.yaxis, (1,) if decades else (1, 2, 5))
-    ax.set_xticks(part.value, [f"{value:,}" for value in part.value], size=6)
+    ax.set_xticks(part.value, [f"{value:,}" for value in part.value], size=SMALL)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.margins(y=0.2)
     ax.set_title(f"slope on log axes {slope:z.2f}")

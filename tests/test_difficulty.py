@@ -16,7 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from lib.errors import UserError
 from lib.measures import difficulty
 from lib.measures.difficulty import HARDER_IF_LARGER, measure_all, n1, n3, ranked
-from lib.output.figures import subject
+from lib.output.figures import tasks as pictures
+from lib.output.figures.drawing import Facets
 from lib.statistics import FEWEST
 from lib.tasks import ALL_PAIRS, PUBLISHED_ORDER, Rows, digits, pair_rows
 
@@ -260,9 +261,8 @@ def test_rank_agreement_is_kendalls_tau_ties_included_with_its_sign(values):
 
 def test_a_cell_of_the_heat_map_holds_the_rank_of_its_pair():
     ranks = pd.Series({"0-1": 1.0, "4-9": 3.0, "1-7": 2.0})
-    figure, [[ax]] = subject.grid(1, 1, 2, 2)
-    cells = subject.triangle(ax, ranks, ["4-9"]).get_array()
-    assert figure.axes == [ax]
+    [[ax]] = Facets([""], [""], 2).axes
+    cells = pictures.triangle(ax, ranks, ["4-9"]).get_array()
     assert {
         tuple(map(int, place)): cells[tuple(place)] for place in np.argwhere(~np.isnan(cells))
     } == {(9, 4): 3, (1, 0): 1, (7, 1): 2}

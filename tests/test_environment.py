@@ -17,6 +17,8 @@ from test_survival import named
 from lib import ROOT
 from lib.output import figures
 from lib.output.figures import Picture
+from lib.output.figures.axes import width_axis
+from lib.output.figures.drawing import Facets
 from lib.study import backends, shard, store
 
 SOURCES = sorted(
@@ -34,12 +36,12 @@ ODD = {
 def drawn(folder: Path) -> list[bytes]:
     """A figure with lines, an image and text, as it is saved."""
     figures.use_style()
-    figure, [[left, right]] = figures.grid(1, 2, figures.DOUBLE, 2)
+    panels = Facets(["F1"], ["a line", "an image"], 2, sharex=False, sharey=False)
+    [[left, right]] = panels.axes
     left.plot([1, 2, 4], [-1, 2, 3], label="F1")
-    left.legend()
-    figures.width_axis(left, [1, 2, 4])
+    width_axis(left, [1, 2, 4])
     right.imshow([[0, 1], [1, 2]])
-    figures.save(figure, folder / "figure")
+    figures.save(panels.finished("width"), folder / "figure")
     return [(folder / f"figure.{kind}").read_bytes() for kind in ("pdf", "png")]
 
 
@@ -54,7 +56,7 @@ def test_a_figure_is_the_same_whatever_matplotlib_was_told_before(tmp_path, befo
 
 
 def test_a_notebook_shows_a_figure_as_a_picture_without_a_backend_that_shows_any():
-    figure, _ = figures.grid(1, 1, figures.SINGLE, 2)
+    figure = Facets([""], [""], 2).finished()
     shown, _ = DisplayFormatter().format(figure)
     assert shown["image/png"].startswith(b"\x89PNG")
     assert isinstance(figure, Picture)

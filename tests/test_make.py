@@ -88,7 +88,7 @@ def inputs(project: Path) -> list[Path]:
         project / "notebooks" / "02_capacity.ipynb",
         *(params / "common.yaml", params / "02_capacity.yaml"),
         *(project / "lib" / "seeds.py", project / "lib" / "measures" / "capacity.py"),
-        project / "lib" / "figures" / "paper.mplstyle",
+        project / "lib" / "output" / "figures" / "paper.mplstyle",
         project / "published" / "fig7_occlusion.csv",
     ]
 

@@ -1,119 +1,81 @@
 """Pictures of notebook 05: agreement of maps between floor and ceiling, and what maps are worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.output.figures import DOUBLE, READINGS, Styles, grid
-from lib.output.figures.pruning import CONTROLS
-from lib.output.figures.saliency import marks
+from lib.output.figures.axes import categories, rule, sparsity_axis
+from lib.output.figures.drawing import Facets, dots, level, lines, rows_of
+from lib.output.figures.style import RANDOM, READINGS, REGIMES, Look, looks_of
 from lib.saliency import METHODS
-from lib.statistics import summary
 
-CEILING, FLOOR = "#56B4E9", "0.55"
-"""The colours of what bounds agreement from above and from below."""
+CEILING = Look("another seed (ceiling)", "#56B4E9", "D")
+FLOOR = Look("another image (floor)", "0.55", line=":")
+"""What bounds agreement from above and from below."""
 
-LINES = {
-    ("magnitude", "one_shot", "as_coded"): ("as coded", *READINGS["as_coded"]),
-    ("magnitude", "one_shot", "as_described"): ("as described", *READINGS["as_described"]),
-    ("magnitude", "fine_tuned", "as_described"): ("fine-tuned", "#009E73", "^", "--"),
-    ("magnitude", "rewound", "as_described"): ("rewound", "#D55E00", "v", "-."),
-    ("random", "one_shot", "as_described"): (
-        "random masks (floor)",
-        *CONTROLS["random", "layer"][1:],
-    ),
+BY = ["comparison", "regime", "reading"]
+"""The columns that say what a dense map is compared with."""
+
+PRUNED = {
+    ("magnitude", "one_shot", "as_coded"): READINGS["as_coded"],
+    ("magnitude", "one_shot", "as_described"): READINGS["as_described"],
+    ("magnitude", "fine_tuned", "as_described"): REGIMES["fine_tuned"],
+    ("magnitude", "rewound", "as_described"): REGIMES["rewound"],
+    ("random", "one_shot", "as_described"): RANDOM._replace(label="random masks (floor)"),
 }
-"""By comparison, regime and reading: label, colour, marker and line."""
 
 
 def by_sparsity(table: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
     """Agreement with the dense map by sparsity: a column a protocol, a line a way to prune.
 
     table: columns protocol, seed, comparison, regime, reading, sparsity and `value`, of one kind of
-    map and one width, a mean over pairs for each seed. Lines are means over seeds, with bands of
-    95 %; the band across is the ceiling, the dense network of another seed.
+    map and one width, a mean over pairs for each seed. The band across is the ceiling, the dense
+    network of another seed.
     """
-    levels = sorted(table.sparsity[table.comparison == "magnitude"].unique())
-    place = {sparsity: at for at, sparsity in enumerate(levels)}
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 1.65, sharey=True)
-    for ax, protocol in zip(axes, protocols, strict=True):
-        here = table[table.protocol == protocol]
-        ceiling(ax.axhspan, ax.axhline, here, value)
-        for facts, (name, colour, marker, line) in LINES.items():
-            rows = here[(here[["comparison", "regime", "reading"]] == facts).all(axis=1)]
-            if rows.empty:  # the published networks are not trained again
-                continue
-            means = summary(rows, ["sparsity"], value)
-            at = means.sparsity.map(place)
-            ax.plot(at, means["mean"], color=colour, marker=marker, ls=line, label=name)
-            ax.fill_between(at, means.low, means.high, color=colour, alpha=0.2, lw=0)
-        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
-        ax.set(title=protocol, xlabel="sparsity", ylim=(-0.1, 1.05))
-        ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
-    axes[0].set_ylabel(label)
-    legend(figure, axes, 6)
-    return figure
-
-
-def legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """A legend above all axes of whatever any of them shows, each label once."""
-    named = {
-        label: handle
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=columns)
+    panels = Facets([label], protocols, 1.65)
+    for ax, here, *_ in panels.of(table, columns="protocol"):
+        level(ax, rows_of(here, "comparison", "seeds")[value], CEILING)
+        lines(ax, here, "sparsity", value, BY, PRUNED)
+        rule(ax, y=0)
+        sparsity_axis(ax, sorted(table.sparsity[table.comparison == "magnitude"].unique()))
+        ax.set_ylim(-0.1, 1.05)
+    return panels.finished("sparsity")
 
 
 def by_task(table: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
     """Agreement with the dense map by pair: a column a protocol, a mark a way to prune.
 
-    table: as for `by_sparsity`, of one sparsity, with the column task and a row a network. Large
-    marks are means with 95 % intervals over seeds, faint points the seeds.
+    table: as for `by_sparsity`, of one sparsity, with the column task and a row a network.
     """
-    tasks = list(dict.fromkeys(table.task))
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 2.2, sharey=True)
-    beside = {**LINES, ("seeds", "", ""): ("another seed (ceiling)", CEILING, "D", "-")}
-    for ax, protocol in zip(axes, protocols, strict=True):
-        here = table[table.protocol == protocol]
-        for shift, (facts, (name, colour, marker, _)) in enumerate(beside.items()):
-            rows = here[(here[["comparison", "regime", "reading"]] == facts).all(axis=1)]
-            place = {task: at + 0.15 * (shift - 2.5) for at, task in enumerate(tasks)}
-            if len(rows):
-                marks(ax, rows, "task", value, place, marker, color=colour, label=name)
-        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
-        ax.set(title=protocol, ylim=(-0.15, 1.05))
-        ax.set_xticks(range(len(tasks)), tasks)
-    axes[0].set_ylabel(label)
-    legend(figure, axes, 6)
-    return figure
+    looks, order = PRUNED | {("seeds", "", ""): CEILING}, table.task.unique()
+    panels = Facets([label], protocols, 2.2)
+    for ax, here, *_ in panels.of(table, columns="protocol"):
+        dots(ax, here, "task", value, BY, looks, order, gap=0.15, every=True)
+        rule(ax, y=0)
+        ax.set_ylim(-0.15, 1.05)
+    return panels.finished()
 
 
-def ceiling(
-    span: Any, line: Any, table: pd.DataFrame, value: str, label: str = "another seed (ceiling)"
-) -> None:
-    """The agreement with another seed's dense network, as a band across the axes."""
-    found = summary(table[table.comparison == "seeds"], ["comparison"], value)
-    if len(found):
-        span(found.low[0], found.high[0], color=CEILING, alpha=0.35, lw=0, zorder=0)
-        line(found["mean"][0], color=CEILING, lw=1.2, label=label)
+MARKS = {
+    "gradient": ("#0072B2", "o"),
+    "finite_difference": ("#555555", "s"),
+    "smoothgrad": ("#009E73", "^"),
+    "gradient_times_input": ("#E69F00", "D"),
+    "integrated_gradients": ("#D55E00", "v"),
+    "occlusion": ("#CC79A7", "P"),
+}
+"""The colour and marker of a kind of map."""
 
 
-KINDS = Styles(
-    METHODS,
-    {
-        "gradient": ("#0072B2", "o", ""),
-        "finite_difference": ("#555555", "s", ""),
-        "smoothgrad": ("#009E73", "^", ""),
-        "gradient_times_input": ("#E69F00", "D", ""),
-        "integrated_gradients": ("#D55E00", "v", ""),
-        "occlusion": ("#CC79A7", "P", ""),
-    },
-)
-"""The style of a kind of map, which has no line."""
+def kinds_of(table: pd.DataFrame) -> dict[str, Look]:
+    """The look of each kind of map in a table, called as its registry calls it."""
+    known = {kind: Look(METHODS[kind].label, *mark) for kind, mark in MARKS.items()}
+    return looks_of(
+        {kind: METHODS[kind].label for kind in METHODS if kind in {*table.method}}, known
+    )
+
 
 BESIDE = {
     "one_shot": "pruned, one-shot",
@@ -135,43 +97,25 @@ def controls(table: pd.DataFrame, protocols: Sequence[str], value: str, label: s
     """Agreement of each kind of map with what it should agree with, and with what it should not.
 
     table: columns method, protocol, beside (a name in `BESIDE`), seed and `value`, a mean over
-    pairs for each seed. A column a protocol, a row a comparison, a mark a kind of map: the mean
-    over seeds with its interval of 95 %. What is shaded is a floor.
+    pairs for each seed. A column a protocol, a row a comparison, a mark a kind of map. What is
+    shaded is a floor.
     """
-    rows = {name: len(BESIDE) - at for at, name in enumerate(BESIDE)}
-    kinds = [kind for kind in KINDS if kind in set(table.method)]
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 4.2, sharey=True, sharex=True)
-    for ax, protocol in zip(axes, protocols, strict=True):
-        for shift, kind in enumerate(kinds):
-            here = table[(table.protocol == protocol) & (table.method == kind)]
-            at = {name: y + 0.14 * ((len(kinds) - 1) / 2 - shift) for name, y in rows.items()}
-            dots(ax, here, "beside", value, at, kind)
-        for edge in ("seeds", "random"):
-            ax.axhline(rows[edge] + 0.5, color="0.6", lw=0.5)
-        ax.axvline(0, color="0.6", lw=0.5, zorder=0)
-        ax.axhspan(0.5, rows["random"] + 0.5, color="0.94", lw=0, zorder=-1)
-        ax.set(title=protocol, xlabel=label, ylim=(0.5, len(BESIDE) + 0.5))
-    axes[0].set_yticks(list(rows.values()), list(BESIDE.values()))
-    legend(figure, axes, 6)
-    return figure
+    floor, kinds = list(BESIDE).index("random") - 0.5, kinds_of(table)
+    panels = Facets([""], protocols, 4.2)
+    for ax, here, *_ in panels.of(table, columns="protocol"):
+        dots(ax, here, "beside", value, "method", kinds, BESIDE, gap=0.14, across=True, ms=2.8)
+        for edge in (floor - 1, floor):
+            rule(ax, y=edge)
+        rule(ax, x=0)
+        ax.axhspan(floor, len(BESIDE) - 0.5, color="0.94", lw=0, zorder=-1)
+    return panels.finished(label)
 
 
-def dots(
-    ax: Axes,
-    table: pd.DataFrame,
-    by: str,
-    value: str,
-    place: Mapping[str, float],
-    kind: str,
-    **style: Any,
-) -> None:
-    """Means over seeds of a kind of map, intervals of 95 %, each at the height of its `place`."""
-    colour, marker, _ = KINDS[kind]
-    means = summary(table, [by], value)
-    ends = [means["mean"] - means.low, means.high - means["mean"]]
-    shape: dict[str, Any] = {"fmt": marker, "ms": 2.8, "elinewidth": 0.7, "color": colour}
-    shape |= {"label": METHODS[kind].label, **style}
-    ax.errorbar(means["mean"], means[by].map(place), xerr=ends, **shape)
+AREAS = {
+    "deletion": Look("deletion", "#D55E00", "v", "--"),
+    "insertion": Look("insertion", "#0072B2", "^", "-"),
+}
+"""The two curves; the line is ink in random order."""
 
 
 def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
@@ -181,40 +125,20 @@ def faithfulness(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
     each seed. A map is worth something where deletion lies left of the dashed line, which is ink
     taken in random order, and insertion right of the solid one.
     """
-    kinds = [kind for kind in KINDS if kind in set(table.method)]
-    place = {kind: len(kinds) - at for at, kind in enumerate(kinds)}
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 2.2, sharey=True)
-    for ax, protocol in zip(axes, protocols, strict=True):
-        here = table[table.protocol == protocol]
-        for value, (colour, marker, line) in AREAS.items():
-            for signed, shift in ((True, 0.16), (False, -0.16)):
-                means = summary(here[here.signed == signed], ["method"], value)
-                means = means[means.method != "random"]
-                ends = [means["mean"] - means.low, means.high - means["mean"]]
-                ax.errorbar(
-                    means["mean"],
-                    means.method.map(place) + shift,
-                    xerr=ends,
-                    fmt=marker,
-                    ms=3.5,
-                    elinewidth=0.7,
-                    color=colour,
-                    mfc=colour if signed else "white",
-                    label=f"{value}, {'with' if signed else 'without'} sign",
-                )
-            random = here.loc[here.method == "random", value].mean()
-            ax.axvline(
-                random, color=colour, ls=line, lw=0.8, label=f"{value}, random order (floor)"
-            )
-        ylim = (0.5, len(kinds) + 0.5)
-        ax.set(title=protocol, xlabel="area under the curve of the logit", ylim=ylim)
-    axes[0].set_yticks(list(place.values()), [METHODS[kind].label for kind in place])
-    legend(figure, axes, 3)
-    return figure
-
-
-AREAS = {"deletion": ("#D55E00", "v", "--"), "insertion": ("#0072B2", "^", "-")}
-"""The two curves: colour, marker, and the line of ink in random order."""
+    maps = table[table.method != "random"]
+    order = {name: look.label for name, look in kinds_of(maps).items()}
+    panels = Facets([""], protocols, 2.2, sharex=False)
+    for ax, here, _, protocol in panels.of(maps, columns="protocol"):
+        random = rows_of(table, ["method", "protocol"], ("random", protocol))
+        for value, look in AREAS.items():
+            looks = {
+                True: look._replace(label=f"{value}, with sign"),
+                False: look._replace(label=f"{value}, without sign", hollow=True),
+            }
+            dots(ax, here, "method", value, "signed", looks, order, gap=0.32, across=True, ms=3.5)
+            floor = look._replace(label=f"{value}, random order (floor)")
+            level(ax, random[value], floor, upright=True)
+    return panels.finished("area under the curve of the logit", ncols=3)
 
 
 def corrupted(
@@ -227,27 +151,19 @@ def corrupted(
     the clean image, with the column comparison. Darker is more severe; the ceiling is the clean
     map itself.
     """
-    names = [name for name in dict.fromkeys(table.corruption) if name != "none"]
+    names = [name for name in table.corruption.unique() if name != "none"]
     levels = sorted(table.severity[table.corruption != "none"].unique())
-    figure, [axes] = grid(
-        1, len(protocols), DOUBLE, 1.05 + 0.17 * len(names), sharey=True, sharex=True
-    )
-    for ax, protocol in zip(axes, protocols, strict=True):
-        here = table[table.protocol == protocol]
-        means = here.groupby(["corruption", "severity"])[value].mean()
-        floor = summary(here[here.corruption == "none"], ["corruption"], value)
-        ax.axvspan(floor.low[0], floor.high[0], color=FLOOR, alpha=0.35, lw=0, zorder=0)
-        ax.axvline(floor["mean"][0], color=FLOOR, lw=1.2, ls=":", label="another image (floor)")
-        others = seeds[seeds.protocol == protocol]
-        ceiling(ax.axvspan, ax.axvline, others, value, "another seed, clean image")
-        ax.axvline(1, color=CEILING, lw=1.2, ls="--", label="clean image (ceiling)")
-        for at, name in enumerate(reversed(names)):
-            ax.plot(means[name], [at] * len(levels), color="0.6", lw=0.6, zorder=1)
-            for level in levels:
-                shade = str(0.85 * (1 - level / max(levels)))
-                first = {"label": f"severity {level}"} if at == 0 else {}
-                ax.plot(means[name, level], at, "o", color=shade, mec="0.3", mew=0.4, ms=4, **first)
-        ax.set(title=protocol, xlabel=label, ylim=(-0.6, len(names) - 0.4))
-    axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
-    legend(figure, axes, 4)
-    return figure
+    panels = Facets([""], protocols, 1.05 + 0.17 * len(names))
+    for ax, here, _, protocol in panels.of(table, columns="protocol"):
+        level(ax, rows_of(here, "corruption", "none")[value], FLOOR, upright=True)
+        others = rows_of(seeds, "protocol", protocol)[value]
+        level(ax, others, CEILING._replace(label="another seed, clean image"), upright=True)
+        ax.axvline(1, color=CEILING.colour, lw=1.2, ls="--", label="clean image (ceiling)")
+        means = here.groupby(["corruption", "severity"])[value].mean().unstack().loc[names, levels]
+        ax.hlines(range(len(names)), means.min(axis=1), means.max(axis=1), color="0.6", lw=0.6)
+        for severity in levels:
+            shade = str(0.85 * (1 - severity / max(levels)))
+            style: dict[str, Any] = {"color": shade, "mec": "0.3", "mew": 0.4, "ms": 4}
+            ax.plot(means[severity], range(len(names)), "o", label=f"severity {severity}", **style)
+        categories(ax, names, across=True)
+    return panels.finished(label, ncols=4)

@@ -3,16 +3,17 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.output.figures import SINGLE, grid
-from lib.statistics import FEWEST
+from lib.output.figures.axes import rule
+from lib.output.figures.drawing import Facets, lines, rows_of
+from lib.output.figures.style import RANDOM, REGIMES, SINGLE
 
-REGIMES = {
-    "rewound": ("#0072B2", "o", "-", "iterative, rewound"),
-    "fine_tuned": ("#009E73", "^", "--", "one shot, fine-tuned"),
-    "random": ("#E69F00", "D", "-.", "random masks"),
-    "one_shot": ("#555555", "s", ":", "one shot"),
+LOOKS = {
+    "rewound": REGIMES["rewound"]._replace(label="iterative, rewound"),
+    "fine_tuned": REGIMES["fine_tuned"]._replace(label="one shot, fine-tuned"),
+    "random": RANDOM,
+    "one_shot": REGIMES["one_shot"]._replace(label="one shot"),
 }
-"""The colour, marker, line and label of a way to come to a sparse network."""
+"""A way to come to a sparse network."""
 
 SOURCES = {
     "han2015learning": ("P", "Han et al. 2015"),
@@ -28,27 +29,19 @@ def by_remaining(networks: pd.DataFrame, asked: float, floor: float) -> Figure:
     """Accuracy by the share of weights left, a line for each regime, on a logit axis.
 
     networks: one row a network, with its seed, and mean, low and high over seeds; published values
-    have their source as regime. Bands are 95 % intervals; where seeds are too few for one, faint
-    points are the seeds. Thin lines mark the share `asked` for and the accuracy `floor`.
+    have their source as regime. Thin lines mark the share `asked` for and the accuracy `floor`.
     """
-    figure, [[ax]] = grid(1, 1, SINGLE, 2.6)
-    ax.axvline(asked, color="0.6", lw=0.6, ls=":")
-    ax.axhline(floor, color="0.6", lw=0.6, ls=":")
-    for regime, (colour, marker, line, label) in REGIMES.items():
-        here = networks[networks.regime == regime]
-        means = here.drop_duplicates("remaining").sort_values("remaining")
-        ax.plot(means.remaining, means["mean"], marker, ls=line, color=colour, label=label)
-        ax.fill_between(means.remaining, means.low, means.high, color=colour, alpha=0.2, lw=0)
-        if here.seed.nunique() < FEWEST:
-            ax.plot(here.remaining, here.accuracy, marker, color=colour, alpha=0.25, ms=2, mew=0)
+    panels = Facets(["accuracy"], [""], 2.6, SINGLE)
+    [[ax]] = panels.axes
+    rule(ax, x=asked, y=floor, line=":")
+    lines(ax, networks, "remaining", "accuracy", "regime", LOOKS)
     for source, (marker, label) in SOURCES.items():
-        points = networks[networks.regime == source]
+        points = rows_of(networks, "regime", source)
         style = {"ms": 6, "mfc": "white", "mec": "black", "mew": 0.6, "zorder": 4}
         ax.plot(points.remaining, points.accuracy, marker, ls="", label=label, **style)
-    ax.set(xscale="log", yscale="logit", xlabel="share of weights left", ylabel="accuracy")
+    ax.set(xscale="log", yscale="logit", xlabel="share of weights left")
     ax.set_xticks(SHARES, [f"{share:g}" for share in SHARES])
     ax.set_yticks(ACCURACIES, [f"{accuracy:g}" for accuracy in ACCURACIES])
     ax.minorticks_off()
     ax.invert_xaxis()
-    figure.legend(loc="outside upper center", ncols=2, columnspacing=1.0)
-    return figure
+    return panels.finished(ncols=2, columnspacing=1.0)

@@ -1,98 +1,56 @@
 """Pictures of notebook 02: learning rates, F1 by width, learning curves, minimum widths."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.scale import SymmetricalLogScale
 
-from lib.output.figures import (
-    DOUBLE,
-    PROTOCOLS,
-    SINGLE,
-    TASKS,
-    grid,
-    task_style,
-    width_axis,
-    width_colours,
+from lib.output.figures.axes import WIDTH, categories, rule, width_axis
+from lib.output.figures.drawing import (
+    Facets,
+    averaged,
+    bars,
+    beside,
+    dots,
+    faint,
+    heat_map,
+    lines,
+    rows_of,
 )
-from lib.statistics import summary
+from lib.output.figures.style import HOLLOW, PROTOCOLS, SINGLE, TASKS, Look, looks_of, shades
 
 
-def learning_rate_maps(panels: dict[str, pd.DataFrame]) -> Figure:
+def learning_rate_maps(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """One heat map a panel: mean F1 (column `f1`) by width and learning rate.
 
     All have a row for every width of any; one that a panel lacks is empty there.
     """
     widths = sorted(set().union(*(table.width for table in panels.values())))
     rates = [table.learning_rate.nunique() for table in panels.values()]
-    figure, [axes] = grid(1, len(panels), DOUBLE, 2.05, sharey=True, width_ratios=rates)
-    for ax, (title, table) in zip(axes, panels.items(), strict=True):
-        cells = table.pivot(index="width", columns="learning_rate", values="f1").reindex(widths)
-        ax.imshow(cells, vmin=0, vmax=1, cmap="Blues", aspect="auto", origin="lower")
-        for (row, column), value in np.ndenumerate(cells.to_numpy()):
-            if np.isnan(value):
-                continue
-            colour = "white" if value > 0.6 else "black"
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", size=5.5, color=colour)
-        ax.set_xticks(range(cells.shape[1]), [f"{rate:g}" for rate in cells.columns], rotation=45)
-        ax.set_yticks(range(cells.shape[0]), [str(width) for width in cells.index])
-        ax.set(title=title, xlabel="learning rate")
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-    axes[0].set_ylabel("width (hidden units)")
-    return figure
+    facets = Facets([WIDTH], list(panels), 2.2, sharex=False, width_ratios=rates)
+    for ax, _, title in facets:
+        cells = panels[title].pivot(index="width", columns="learning_rate", values="f1")
+        cells = cells.reindex(widths)
+        texts = cells.map("{:.2f}".format)
+        heat_map(ax, cells, texts, vmin=0, vmax=1, cmap="Blues", origin="lower")
+        ax.tick_params(axis="x", rotation=45)
+    return facets.finished("learning rate")
 
 
-def learning_rate_scatter(panels: dict[str, pd.DataFrame]) -> Figure:
+def learning_rate_scatter(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """One scatter a panel: F1 against the learning rate, a shade for each width."""
-    figure, [axes] = grid(1, len(panels), DOUBLE, 1.9, sharey=True)
     widths = sorted(set().union(*(table.width for table in panels.values())))
-    colours = width_colours(widths)
-    for ax, (title, table) in zip(axes, panels.items(), strict=True):
-        for width, points in table.groupby("width"):
-            offset = 10 ** (0.18 * (widths.index(width) / max(1, len(widths) - 1) - 0.5))
-            ax.plot(
-                points.learning_rate * offset,
-                points.f1,
-                "o",
-                color=colours[width],
-                label=str(width),
-            )
-        ax.set(xscale="log", title=title, xlabel="learning rate")
-    axes[0].set_ylabel("F1")
-    axes[-1].legend(title="width", loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
-    return figure
-
-
-def f1_by_width(networks: pd.DataFrame, values: dict[str, str], published: pd.DataFrame) -> Figure:
-    """F1 against width, a panel for each protocol, a line for each task.
-
-    `values` names the column that each protocol is scored by. Bands are 95 % intervals over seeds,
-    faint points the seeds; hollow markers the published means (columns task, width, best_f1_mean).
-    """
-    figure, [axes] = grid(1, len(values), DOUBLE, 2.25, sharey=True)
-    for ax, (protocol, value) in zip(axes, values.items(), strict=True):
-        here = networks[networks.protocol == protocol]
-        for task, rows in here.groupby("task", sort=False):
-            line_with_seeds(ax, rows, value, *task_style(task), task)
-            if protocol == "published":
-                theirs = published[(published.task == task) & published.width.isin(rows.width)]
-                ax.plot(
-                    theirs.width,
-                    theirs.best_f1_mean,
-                    task_style(task)[1],
-                    mfc="none",
-                    ms=5.5,
-                    color="black",
-                    mew=0.5,
-                )
-        width_axis(ax, sorted(here.width.unique()))
-        ax.set_title(f"{protocol}: F1 on {PLACE[value]}")
-    axes[0].set_ylabel("F1")
-    axes[-1].legend(title="task", loc="lower right")
-    return figure
+    looks, shifts = shades(widths), beside(len(widths), 0.18 / max(1, len(widths) - 1))
+    facets = Facets(["F1"], list(panels), 1.9)
+    for ax, _, title in facets:
+        for decades, (width, look) in zip(shifts, looks.items(), strict=True):
+            points = rows_of(panels[title], "width", width)
+            rates = points.learning_rate * 10**decades
+            ax.plot(rates, points.f1, "o", color=look.colour, label=look.label)
+        ax.set_xscale("log")
+    return facets.finished("learning rate", "right center", title="width", handletextpad=0.2)
 
 
 PLACE = {
@@ -102,63 +60,52 @@ PLACE = {
 """What the columns of scores are taken on."""
 
 
-def line_with_seeds(
-    ax: Axes, rows: pd.DataFrame, value: str, colour: str, marker: str, label: str
-) -> None:
-    """Mean by width as a line, its interval as a band, every seed as a faint point.
+def f1_by_width(
+    networks: pd.DataFrame, values: Mapping[str, str], published: pd.DataFrame
+) -> Figure:
+    """F1 against width, a panel for each protocol, a line for each task.
 
-    Width 0, which has no hidden unit, stands apart from the line, with a bar for its interval.
+    `values` names the column that each protocol is scored by. Every network is drawn, and as hollow
+    markers the published means (columns task, width, best_f1_mean). Width 0, which has no hidden
+    unit, stands apart from the line.
     """
-    every = summary(rows, ["width"], value)
-    linear, means = every[every.width == 0], every[every.width > 0]
-    ax.plot(rows.width, rows[value], marker, color=colour, alpha=0.25, ms=2, mew=0)
-    ax.plot(means.width, means["mean"], marker=marker, color=colour, label=label)
-    ax.fill_between(means.width, means.low, means.high, color=colour, alpha=0.2, lw=0)
-    ax.plot(linear.width, linear["mean"], marker, color=colour)
-    ax.vlines(linear.width, linear.low, linear.high, color=colour, lw=0.8)
+    titles = {protocol: f"{protocol}: F1 on {PLACE[each]}" for protocol, each in values.items()}
+    looks = looks_of(networks.task, TASKS)
+    panels = Facets(["F1"], titles, 2.25, sharex=False)
+    for ax, here, _, protocol in panels.of(networks, columns="protocol"):
+        value = values[protocol]
+        lines(ax, here[here.width > 0], "width", value, "task", looks, every=True)
+        for task, look in looks.items():
+            linear = here[(here.task == task) & (here.width == 0)]
+            faint(ax, linear.width, linear[value], look)
+            means = averaged(linear, "width", value)
+            bars(ax, means.width, means, look._replace(label=""), ms=3.2)
+            if protocol == "published":
+                theirs = published[(published.task == task) & published.width.isin(here.width)]
+                hollow = HOLLOW | {"marker": look.marker, "ms": 5.5}
+                ax.plot(theirs.width, theirs.best_f1_mean, **hollow)
+        width_axis(ax, here.width)
+    panels.axes[0, -1].legend(title="task", loc="lower right")
+    return panels.finished(WIDTH, legend="")
 
 
-def learning_curves(curves: pd.DataFrame, widths: list[int], parts: dict[str, str]) -> Figure:
+def learning_curves(
+    curves: pd.DataFrame, widths: Sequence[int], parts: Mapping[str, str]
+) -> Figure:
     """Curves by step, a column for each task, a row for each entry of `parts` (curve: label).
 
     Lines are means over seeds, bands their range.
     """
-    tasks = list(dict.fromkeys(curves.task))
-    figure, axes = grid(
-        len(parts), len(tasks), DOUBLE, 1.1 * len(parts) + 0.35, sharex=True, sharey="row"
-    )
-    colours = width_colours(widths)
-    for row, (curve, label) in zip(axes, parts.items(), strict=True):
-        for ax, task in zip(row, tasks, strict=True):
-            for width in widths:
-                of = curves[
-                    (curves.curve == curve) & (curves.task == task) & (curves.width == width)
-                ]
-                by_step = of.groupby("step").value
-                mean, low, high = by_step.mean(), by_step.min(), by_step.max()
-                ax.plot(mean.index, mean, color=colours[width], label=str(width))
-                ax.fill_between(mean.index, low, high, color=colours[width], alpha=0.2, lw=0)
-            if curve.startswith("loss"):
-                ax.set_yscale("log")
-        row[0].set_ylabel(label)
-    for ax, task in zip(axes[0], tasks, strict=True):
-        ax.set_title(task)
-    figure.supxlabel("step", fontsize=8)
-    figure.legend(
-        *axes[0][0].get_legend_handles_labels(), title="width", loc="outside right center"
-    )
-    return figure
-
-
-def needed_axis(axis: Axis, widest: int) -> None:
-    """A logarithmic axis of minimum widths, with a place for 0, and for none beyond the widest."""
-    ticks = [w for w in (0, 1, 2, 4, 8, 16, 32, 64) if w <= widest]
-    axes, scale = axis.axes, SymmetricalLogScale(None, base=2, linthresh=1, linscale=0.5)
-    axes.set_xscale(scale) if axis is axes.xaxis else axes.set_yscale(scale)
-    axis.set_ticks([*ticks, NONE * widest], [*map(str, ticks), "none"])
-    axis.set_ticks([], minor=True)
-    line = axes.axvline if axis is axes.xaxis else axes.axhline
-    line(NONE**0.5 * widest, color="0.6", lw=0.6, ls=":")
+    over_seeds = curves.groupby(["curve", "task", "width", "step"], sort=False).value
+    means = over_seeds.agg(["mean", "min", "max"]).reset_index()
+    means = means.rename(columns={"min": "low", "max": "high"})
+    height = 1.1 * len(parts) + 0.35
+    panels = Facets(parts, curves.task.unique(), height, sharey="row")
+    for ax, here, curve, _ in panels.of(means, "curve", "task"):
+        lines(ax, here, "step", "mean", "width", shades(widths), marker="")
+        if curve.startswith("loss"):
+            ax.set_yscale("log")
+    return panels.finished("step", "right center", title="width")
 
 
 NONE = 2
@@ -166,16 +113,28 @@ NONE = 2
 
 
 def drawn(table: pd.DataFrame, widest: int) -> pd.DataFrame:
-    """Minimum widths with their intervals where they are drawn: beyond the widest, at "none"."""
-    ends = table[["minimum_width", "low", "high"]].replace(np.inf, NONE * widest)
-    ends["minimum_width"] = ends.minimum_width.fillna(NONE * widest)
-    return table.assign(**ends)
+    """Minimum widths as means with their intervals where they are drawn: beyond all, at "none"."""
+    means = table.rename(columns={"minimum_width": "mean"}).fillna({"mean": np.inf})
+    return means.replace({"mean": np.inf, "low": np.inf, "high": np.inf}, NONE * widest)
 
 
-def error_bars(rows: pd.DataFrame) -> np.ndarray:
-    """How far the intervals reach below and above W*, (2, rows); 0 where there is none."""
-    reach = [rows.minimum_width - rows.low, rows.high - rows.minimum_width]
-    return np.nan_to_num(np.array(reach, dtype=float)).clip(min=0)
+def needed_axis(ax: Axes, widest: int, across: bool = False) -> None:
+    """A logarithmic axis of minimum widths, with a place for 0, and for none beyond the widest.
+
+    It is y, or x where `across`.
+    """
+    axis, scale = (ax.xaxis, ax.set_xscale) if across else (ax.yaxis, ax.set_yscale)
+    ticks = [w for w in (0, 1, 2, 4, 8, 16, 32, 64) if w <= widest]
+    scale("symlog", base=2, linthresh=1, linscale=0.5)
+    ax.autoscale_view()
+    axis.set_ticks([*ticks, NONE * widest], [*map(str, ticks), "none"])
+    axis.minorticks_off()
+    rule(ax, line=":", **{"x" if across else "y": NONE**0.5 * widest})
+
+
+def needed(threshold: float) -> str:
+    """What an axis of minimum widths shows."""
+    return f"minimum width at F1 $\\geq$ {threshold:g}"
 
 
 def minimum_width(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
@@ -183,21 +142,13 @@ def minimum_width(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
 
     A task that no width reaches is drawn beyond the widest network that was trained.
     """
-    figure, [[ax]] = grid(1, 1, SINGLE, 2.0)
-    tasks = list(dict.fromkeys(table.task))
-    protocols = list(dict.fromkeys(table.protocol))
-    for shift, protocol in enumerate(protocols):
-        colour, marker, _ = PROTOCOLS[protocol]
-        rows = drawn(table[table.protocol == protocol], widest)
-        place = [tasks.index(t) + 0.22 * (shift - (len(protocols) - 1) / 2) for t in rows.task]
-        style = {"fmt": marker, "color": colour, "ms": 5, "elinewidth": 0.8, "label": protocol}
-        ax.errorbar(rows.minimum_width, place, xerr=error_bars(rows), **style)
-    needed_axis(ax.xaxis, widest)
-    ax.set_yticks(range(len(tasks)), tasks)
-    ax.set(xlabel=f"minimum width at F1 $\\geq$ {threshold:g}", ylabel="task")
-    ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, columnspacing=1.0)
-    return figure
+    panels = Facets(["task"], [""], 2.0, SINGLE)
+    [[ax]] = panels.axes
+    looks, order = looks_of(table.protocol, PROTOCOLS), table.task.unique()
+    means = drawn(table, widest)
+    dots(ax, means, "task", "mean", "protocol", looks, order, gap=0.22, across=True, ms=5)
+    needed_axis(ax, widest, across=True)
+    return panels.finished(needed(threshold), columnspacing=1.0)
 
 
 def width_by_budget(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
@@ -207,40 +158,26 @@ def width_by_budget(table: pd.DataFrame, widest: int, threshold: float) -> Figur
     and scale of the initial weights, the first scale filled, others hollow and dashed; the networks
     of the cycle continue every line of their task.
     """
-    figure, [[ax]] = grid(1, 1, SINGLE, 2.6)
-    cycled = table.schedule == "cycle"
+    panels = Facets([needed(threshold)], [""], 2.6, SINGLE)
+    [[ax]] = panels.axes
+    means, cycled = drawn(table, widest), table.schedule == "cycle"
     budgets = sorted(table.budget[~cycled].unique())
-    places = dict(zip([*budgets, "converged"], range(len(budgets) + 1), strict=True))
-    table = table.assign(budget=table.budget.astype(object).mask(cycled, "converged"))
-    end = table[cycled].assign(scale=np.nan)
-    lines = table[~cycled].groupby(["scale", "task"], sort=False)
-    tasks, first = list(dict.fromkeys(table.task)), table.scale.iloc[0]
-    for (scale, task), rows in lines:
-        colour, marker = task_style(task)
-        whole = scale == first
-        rows = drawn(pd.concat([rows, end[end.task == task]]), widest)
-        shift = 0.07 * (tasks.index(task) - (len(tasks) - 1) / 2)
-        at = rows.budget.map(places).astype(float) + shift + (0 if whole else 0.09)
-        ax.plot(at, rows.minimum_width, "-" if whole else "--", color=colour, lw=1)
+    means["place"] = means.budget.mask(cycled, np.inf).map([*budgets, np.inf].index)
+    looks = looks_of(table.task, TASKS)
+    shifts = dict(zip(looks, beside(len(looks), 0.07), strict=True))
+    for (scale, task), rows in means[~cycled].groupby(["scale", "task"], sort=False):
+        whole = scale == table.scale.iloc[0]
+        look = looks[task]
+        if not whole:
+            look = look._replace(label=f"{task}, sd {scale:g}", hollow=True)
+        rows = pd.concat([rows, means[cycled & (means.task == task)]])
+        at = rows.place + shifts[task] + (0 if whole else 0.09)
+        ax.plot(at, rows["mean"], "-" if whole else "--", color=look.colour, lw=1)
         shown = rows.schedule.ne("cycle") | whole
-        ax.errorbar(
-            at[shown],
-            rows.minimum_width[shown],
-            yerr=error_bars(rows[shown]),
-            fmt=marker,
-            color=colour,
-            mfc=colour if whole else "white",
-            ms=4.5,
-            elinewidth=0.8,
-            label=task if whole else f"{task}, sd {scale:g}",
-        )
-    needed_axis(ax.yaxis, widest)
-    ax.set_xticks(range(len(places)), [*(f"{budget:g}" for budget in budgets), "converged"])
-    ax.set(
-        xlabel="training budget (rate × steps)", ylabel=f"minimum width at F1 $\\geq$ {threshold:g}"
-    )
-    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, columnspacing=1.0)
-    return figure
+        bars(ax, at[shown], rows[shown], look, ms=4.5)
+    needed_axis(ax, widest)
+    categories(ax, [*budgets, "converged"])
+    return panels.finished("training budget (rate × steps)", ncols=3, columnspacing=1.0)
 
 
 def width_by_difficulty(table: pd.DataFrame, widest: int, threshold: float) -> Figure:
@@ -248,18 +185,18 @@ def width_by_difficulty(table: pd.DataFrame, widest: int, threshold: float) -> F
 
     The published pairs have the markers that they have elsewhere; hollow is censored.
     """
-    protocols = list(dict.fromkeys(table.protocol))
-    figure, [axes] = grid(1, len(protocols), SINGLE, 2.3, sharey=True)
-    for ax, protocol in zip(axes, protocols, strict=True):
-        for row in drawn(table[table.protocol == protocol], widest).itertuples():
-            colour, marker = task_style(row.task) if row.task in TASKS else ("0.45", ".")
-            fill = "none" if row.censored else colour
-            size = 5 if row.task in TASKS else 6
-            ax.plot(row.error, row.minimum_width, marker, color=colour, mfc=fill, ms=size)
-        needed_axis(ax.yaxis, widest)
-        ax.set(xscale="log", title=protocol, xlabel="linear-probe error")
-    axes[0].set_ylabel(f"minimum width at F1 $\\geq$ {threshold:g}")
-    shown = {task: task_style(task) for task in TASKS if (table.task == task).any()}
-    handles = [axes[0].plot([], [], m, color=c, label=t)[0] for t, (c, m) in shown.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=0.8)
-    return figure
+    panels = Facets([needed(threshold)], table.protocol.unique(), 2.3, SINGLE)
+    for ax, here, *_ in panels.of(drawn(table, widest), columns="protocol"):
+        for row in here.itertuples():
+            look = TASKS.get(row.task, OTHER)
+            fill = "none" if row.censored else look.colour
+            ax.plot(row.error, row.mean, look.marker, color=look.colour, mfc=fill, ms=5)
+        needed_axis(ax, widest)
+        ax.set_xscale("log")
+    for task in [task for task in TASKS if (table.task == task).any()]:
+        ax.plot([], [], TASKS[task].marker, color=TASKS[task].colour, label=task)
+    return panels.finished("linear-probe error", columnspacing=0.8)
+
+
+OTHER = Look("", "0.45", ".")
+"""A pair that the published study does not have, among many."""

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.output.figures import DOUBLE, SINGLE, grid, task_style, width_axis, width_colours
+from lib.output.figures.axes import WIDTH, width_axis
+from lib.output.figures.drawing import Facets, heat_map, lines, rows_of
+from lib.output.figures.style import REGIMES, SINGLE, SMALL, TASKS, looks_of, shades
 
-REGIMES = {"none": "dense", "one_shot": "one-shot", "fine_tuned": "tuned", "rewound": "rewound"}
-"""How a regime of pruning is written."""
-
-LINES = {"certified": ":", "exact": "-", "attacked": "--"}
+SHARES = {"certified": ":", "exact": "-", "attacked": "--"}
 """The line of a share of rows: certified by bounds, exact, and not broken by attacks."""
 
 
@@ -22,34 +20,25 @@ def exact_map(table: pd.DataFrame) -> Figure:
     number with "?" where one row in fifty or more is undecided.
     """
     versions = table[["regime", "sparsity"]].drop_duplicates()
-    order = list(versions.itertuples(index=False, name=None))
-    labels = [f"{REGIMES[r]} {s:.0%}".replace("%", " %") if s else REGIMES[r] for r, s in order]
-    tasks, protocols = list(dict.fromkeys(table.task)), list(dict.fromkeys(table.protocol))
-    widths = sorted(table.width.unique())
-    height = 0.75 + len(protocols) * (0.25 + 0.145 * len(order))
-    figure, axes = grid(len(protocols), len(tasks), DOUBLE, height, sharex=True, sharey=True)
-    for row, protocol in zip(axes, protocols, strict=True):
-        for ax, task in zip(row, tasks, strict=True):
-            here = table[(table.task == task) & (table.protocol == protocol)]
-            means = here.groupby(["regime", "sparsity", "width"])[["exact", "undecided"]].mean()
-            shown = [[means.loc[(*version, width)] for width in widths] for version in order]
-            values = np.array([[cell.exact for cell in line] for line in shown])
-            image = ax.imshow(values, vmin=0, vmax=1, cmap="Greys_r", aspect="auto")
-            for (y, x), value in np.ndenumerate(values):
-                mark = "?" if shown[y][x].undecided >= 0.02 else ""
-                colour = "black" if value > 0.55 else "white"
-                text = f"{100 * value:.0f}{mark}"
-                ax.text(x, y, text, color=colour, size=4.6, ha="center", va="center")
-            ax.set_xticks(range(len(widths)), widths, size=5.5)
-            ax.set_yticks(range(len(order)), labels, size=5.5)
-            ax.tick_params(length=0)
-        row[0].set_ylabel(protocol)
-    for ax, task in zip(axes[0], tasks, strict=True):
-        ax.set_title(task)
-    for ax in axes[-1]:
-        ax.set_xlabel("width")
-    figure.colorbar(image, ax=figure.axes, label="exact robust accuracy", shrink=0.8, pad=0.01)
-    return figure
+    names = [version(*each) for each in versions.itertuples(index=False)]
+    protocols = table.protocol.unique()
+    height = 1.2 + len(protocols) * (0.25 + 0.145 * len(names))
+    panels = Facets(protocols, table.task.unique(), height)
+    for ax, here, *_ in panels.of(table, "protocol", "task"):
+        means = here.groupby(["regime", "sparsity", "width"])[["exact", "undecided"]].mean()
+        cells = means.unstack("width").reindex(pd.MultiIndex.from_frame(versions)).set_axis(names)
+        marks = cells.undecided.map(lambda share: "?" if share >= 0.02 else "")
+        texts = (100 * cells.exact).map("{:.0f}".format) + marks
+        image = heat_map(ax, cells.exact, texts, vmin=0, vmax=1, cmap="Greys_r")
+        ax.tick_params(labelsize=SMALL, pad=2)
+    panels.figure.set_layout_engine("constrained", w_pad=0.01, wspace=0)
+    panels.colour_bar(image, "exact robust accuracy", location="bottom", shrink=0.5, aspect=50)
+    return panels.finished("width")
+
+
+def version(regime: str, sparsity: float) -> str:
+    """How a version of a network is written."""
+    return f"{REGIMES[regime].label} {sparsity:g}" if sparsity else "dense"
 
 
 def by_epsilon(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
@@ -58,46 +47,43 @@ def by_epsilon(table: pd.DataFrame, protocols: Sequence[str]) -> Figure:
     table: as `measures.exact_accuracy` gives it, dense networks of one task. Means over seeds; a
     band goes from what is exact to that and what is undecided.
     """
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 1.9, sharey=True)
-    colours = width_colours(sorted(table.width.unique()))
-    for ax, protocol in zip(axes, protocols, strict=True):
-        for width, rows in table[table.protocol == protocol].groupby("width"):
-            means = rows.groupby("epsilon")[[*LINES, "undecided"]].mean()
-            for share, line in LINES.items():
-                label = f"{share}, {width} units"
-                style = {"color": colours[width], "ls": line, "ms": 2.4, "label": label}
-                ax.plot(means.index, means[share], marker="o", **style)
-            most = means.exact + means.undecided
-            ax.fill_between(means.index, means.exact, most, color=colours[width], alpha=0.2, lw=0)
-        ax.set(title=protocol, xlabel="$\\epsilon$ ($L_\\infty$)")
-    axes[0].set_ylabel("share of rows")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
-    return figure
+    means = table.groupby(["protocol", "width", "epsilon"]).mean(numeric_only=True).reset_index()
+    shares = [means.assign(share=each, mean=means[each]) for each in SHARES]
+    drawn = pd.concat(shares).assign(low=lambda each: each["mean"])
+    drawn["high"] = drawn["mean"] + drawn.undecided.where(drawn.share == "exact", 0)
+    looks = {
+        (width, share): look._replace(label=f"{share}, {width} units", line=dashes)
+        for width, look in shades(sorted(table.width.unique())).items()
+        for share, dashes in SHARES.items()
+    }
+    panels = Facets(["share of rows"], protocols, 1.9)
+    for ax, here, *_ in panels.of(drawn, columns="protocol"):
+        lines(ax, here, "epsilon", "mean", ["width", "share"], looks, ms=2.4)
+    return panels.finished("$\\epsilon$ ($L_\\infty$)", "right center")
+
+
+QUANTITIES = {
+    "constant": "Lipschitz constant ($L_2$)",
+    "change": "least change ($L_\\infty$)",
+}
+"""What `by_width` shows."""
 
 
 def by_width(table: pd.DataFrame) -> Figure:
     """The Lipschitz constant and the median least change by width: a line a pair, a row a protocol.
 
     table: as `measures.least_changes` gives it, in L-infinity, with the columns constant_low and
-    constant_high of each network. A band is the bracket of the constant, the mean over seeds; a
-    marker of the least change is the middle between the medians of its bracket's ends.
+    constant_high of each network. A band is the bracket: of the constant the mean over seeds, of
+    the least change the median; the line is its middle.
     """
-    protocols = list(dict.fromkeys(table.protocol))
-    figure, axes = grid(len(protocols), 2, SINGLE, 0.6 + 1.25 * len(protocols), sharex=True)
-    for row, protocol in zip(axes, protocols, strict=True):
-        for task in dict.fromkeys(table.task):
-            colour, marker = task_style(task)
-            style = {"color": colour, "marker": marker, "ms": 2.4, "label": task}
-            here = table[(table.task == task) & (table.protocol == protocol)]
-            ends = here.groupby("width")[["constant_low", "constant_high"]].mean()
-            row[0].plot(ends.index, ends.mean(axis=1), **style)
-            row[0].fill_between(ends.index, *ends.to_numpy().T, color=colour, alpha=0.3, lw=0)
-            middle = here.groupby("width")[["low", "high"]].median().mean(axis=1)
-            row[1].plot(middle.index, middle, **style)
-        row[0].set_ylabel(f"{protocol}\nLipschitz constant ($L_2$)")
-        row[1].set_ylabel("least change ($L_\\infty$)")
-    for ax in axes[-1]:
-        width_axis(ax, sorted(table.width.unique()))
-    handles = axes[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=5)
-    return figure
+    of_cell = table.groupby(["protocol", "task", "width"], sort=False)
+    constant = of_cell[["constant_low", "constant_high"]].mean().set_axis(["low", "high"], axis=1)
+    ends = {"constant": constant, "change": of_cell[["low", "high"]].median()}
+    looks, protocols = looks_of(table.task, TASKS), table.protocol.unique()
+    panels = Facets(protocols, QUANTITIES, 0.6 + 1.25 * len(protocols), SINGLE, sharey=False)
+    for ax, protocol, quantity in panels:
+        means = ends[quantity].assign(mean=ends[quantity].mean(axis=1)).reset_index()
+        here = rows_of(means, "protocol", protocol)
+        lines(ax, here, "width", "mean", "task", looks, ms=2.4)
+        width_axis(ax, table.width)
+    return panels.finished(WIDTH)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from lib.output.figures import Picture
-from lib.output.figures.subject import show_image
+from lib.output.figures.drawing import show_image
+from lib.output.figures.style import Picture
 
 
 def draw(
@@ -24,7 +24,7 @@ def draw(
     axes = figure.subplots(len(images), 1 + len(maps), squeeze=False)
     signed = any(bool((values < 0).any()) for values in maps.values())
     for place, (row, condition) in enumerate(zip(axes, conditions, strict=True)):
-        show_image(row[0], images[place].numpy(), vmin=0, vmax=1)
+        show_image(row[0], images[place].numpy())
         row[0].set_xlabel(condition.replace(", ", "\n"))
         for ax, (name, values) in zip(row[1:], maps.items(), strict=True):
             top = float(values[place].abs().max()) or 1.0

@@ -1,53 +1,50 @@
 """Pictures and tables of notebook 03: changes by sparsity, controls, dead units, hidden layer."""
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from lib.output.figures import DOUBLE, READINGS, TASKS, Styles, grid, width_colours
-from lib.statistics import FEWEST, summary
+from lib.output.figures.axes import WIDTH, rule, sparsity_axis
+from lib.output.figures.drawing import Facets, bars, dots, heat_map, lines, rows_of
+from lib.output.figures.style import RANDOM, READINGS, REGIMES, SMALL, TASKS, Look, looks_of, shades
+from lib.statistics import summary
 from lib.study import IDENTITY
 
 CONTROLS = {
-    ("magnitude", "layer"): ("magnitude, by layer", *READINGS["as_described"]),
-    ("magnitude", "global"): ("magnitude, global", "#009E73", "D", "--"),
-    ("random", "layer"): ("random, by layer", "black", "x", ":"),
+    ("magnitude", "layer"): READINGS["as_described"]._replace(label="magnitude, by layer"),
+    ("magnitude", "global"): Look("magnitude, global", "#009E73", "D", "--"),
+    ("random", "layer"): RANDOM._replace(label="random, by layer"),
 }
-"""What a method and its scope are called, their colour, marker and line, all as described."""
+"""A method and its scope, all as described."""
 
-REGIMES = {
-    "none": ("magnitude", *READINGS["as_described"]),
-    "random": ("random mask", "black", "x", ":"),
-    "shuffled": ("shuffled mask", "#999999", "*", ":"),
-    "fresh": ("fresh weights", "#0072B2", "^", "--"),
-    "dense": ("small dense network", "#009E73", "D", "--"),
+BESIDE = {
+    "none": READINGS["as_described"]._replace(label="magnitude"),
+    "random": RANDOM._replace(label="random mask"),
+    "shuffled": Look("shuffled mask", "#999999", "*", ":"),
+    "fresh": Look("fresh weights", "#0072B2", "^", "--"),
+    "dense": Look("small dense network", "#009E73", "D", "--"),
 }
-"""What a network or its control is called, its colour, marker and line, by the column control."""
+"""A pruned network and its controls, by the column control."""
 
 SCORES = {
-    ("magnitude", "layer"): ("#CC79A7", "s", "-"),
-    ("magnitude", "global"): ("#009E73", "D", "-"),
-    ("magnitude", "first"): ("#0072B2", "^", "-"),
-    ("activation", "layer"): ("#E69F00", "o", "--"),
-    ("gradient", "layer"): ("#D55E00", "v", "--"),
-    ("snip", "global"): ("#56B4E9", "P", "-."),
-    ("synflow", "global"): ("#332288", "<", "-."),
-    ("random", "layer"): ("black", "x", ":"),
-    ("random", "erk"): ("#999999", "*", ":"),
+    ("magnitude", "layer"): Look("magnitude, layer", "#CC79A7", "s"),
+    ("magnitude", "global"): Look("magnitude, global", "#009E73", "D"),
+    ("magnitude", "first"): Look("magnitude, first", "#0072B2", "^"),
+    ("activation", "layer"): Look("activation, layer", "#E69F00", "o", "--"),
+    ("gradient", "layer"): Look("gradient, layer", "#D55E00", "v", "--"),
+    ("snip", "global"): Look("SNIP, global", "#56B4E9", "P", "-."),
+    ("synflow", "global"): Look("SynFlow, global", "#332288", "<", "-."),
+    ("random", "layer"): RANDOM._replace(label="random, layer"),
+    ("random", "erk"): Look("random, ERK", "#999999", "*", ":"),
 }
-"""The colour, marker and line of a method and its scope."""
+"""A method and its scope, where all are shown."""
 
 SMALLEST = 0.001
 """A scale of changes reaches at least this far to either side: less is as good as none."""
-
-TICKS = (0.0, 0.5, 0.9, 0.99)
 
 
 def plotted(changes: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
@@ -60,9 +57,33 @@ def plotted(changes: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     return changes.merge(means, on=list(by))[columns]
 
 
-def place(sparsity: Any) -> Any:
-    """Where a sparsity stands on the axis: even in the order of magnitude of what stays."""
-    return -np.log10(1 - sparsity)
+def versions(rows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """How a protocol and a reading of the published pruning are written beside their panels."""
+    return {(protocol, each): f"{protocol},\n{READINGS[each].label}" for protocol, each in rows}
+
+
+def fill(
+    panels: Facets,
+    changes: pd.DataFrame,
+    by: tuple[str | Sequence[str], str, str | Sequence[str]],
+    looks: Mapping[Any, Look],
+    value: str,
+    label: str,
+) -> None:
+    """Draw a change by sparsity into panels that share an axis of sparsities.
+
+    changes: one row a network and sparsity, with `value`, and mean, low and high over its seeds.
+    by: the columns that rows of panels, columns of panels and lines are of.
+    """
+    for ax, here, *_ in panels.of(changes, by[0], by[1]):
+        lines(ax, here, "sparsity", value, by[2], looks, ms=2.2, mew=0.6)
+        rule(ax, y=0)
+        sparsity_axis(ax)
+    for ax in panels.axes[:, 0]:
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, -SMALLEST), max(high, SMALLEST))
+    panels.figure.supxlabel("sparsity asked for")
+    panels.figure.supylabel(label)
 
 
 def change_by_sparsity(
@@ -70,21 +91,53 @@ def change_by_sparsity(
 ) -> Figure:
     """A change by sparsity: a row for each (protocol, reading), a column a task, a line a width.
 
-    changes: one row a network and sparsity, with `value`, and mean, low and high over its seeds.
-    Bands are 95 % intervals; where seeds are too few for one, faint points are the seeds. Each row
-    of panels has its own scale.
+    changes: see `fill`. Each row of panels has its own scale.
     """
-    tasks, widths = list(dict.fromkeys(changes.task)), sorted(changes.width.unique())
-    colours = width_colours(widths)
     height = 0.92 * len(rows) + 0.35
-    figure, axes = grid(len(rows), len(tasks), DOUBLE, height, sharex=True, sharey="row")
-    for row, (protocol, reading) in zip(axes, rows, strict=True):
-        of_row = changes[(changes.protocol == protocol) & (changes.reading == reading)]
-        for ax, task in zip(row, tasks, strict=True):
-            for width, here in of_row[of_row.task == task].groupby("width"):
-                line_by_sparsity(ax, here, value, color=colours[width], label=str(width))
-        row[0].set_ylabel(f"{protocol},\n{reading.replace('_', ' ')}")
-    return finished(figure, axes, tasks, label, "width")
+    panels = Facets(versions(rows), changes.task.unique(), height, sharey="row")
+    by, looks = (["protocol", "reading"], "task", "width"), shades(sorted(changes.width.unique()))
+    fill(panels, changes, by, looks, value, label)
+    return panels.finished(legend="right center", title="width")
+
+
+def controls(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
+    """A change by sparsity at one width: a row a protocol, a column a task, a line a control.
+
+    changes: see `fill`, with the column `control`, a label of `CONTROLS`.
+    """
+    panels = Facets(protocols, changes.task.unique(), 0.95 * len(protocols) + 0.5)
+    looks = {look.label: look for look in CONTROLS.values()}
+    fill(panels, changes, ("protocol", "task", "control"), looks, value, label)
+    return panels.finished()
+
+
+def regimes(
+    changes: pd.DataFrame, rows: Sequence[tuple[str, str]], value: str, label: str
+) -> Figure:
+    """A change by sparsity at one width: a row for each (protocol, task), a column a regime.
+
+    changes: see `fill`, with the columns regime and control; a line a control.
+    """
+    names = {(protocol, task): f"{task}, {protocol}" for protocol, task in rows}
+    panels = Facets(names, in_words(changes.regime), 0.9 * len(rows) + 0.6)
+    fill(panels, changes, (["protocol", "task"], "regime", "control"), BESIDE, value, label)
+    return panels.finished()
+
+
+def by_score(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
+    """A change by sparsity at one width of one task: a row a protocol, a column a regime.
+
+    changes: see `fill`, with the columns regime, method and scope; a line for the last two.
+    """
+    panels = Facets(protocols, in_words(changes.regime), 1.3 * len(protocols) + 0.8)
+    looks = looks_of(zip(changes.method, changes.scope, strict=True), SCORES)
+    fill(panels, changes, ("protocol", "regime", ["method", "scope"]), looks, value, label)
+    return panels.finished(legend="right center", title="score")
+
+
+def in_words(regimes: pd.Series) -> dict[str, str]:
+    """How the regimes of a table are written, in its order."""
+    return {name: REGIMES[name].label for name in regimes.unique()}
 
 
 LEVELS = (-1.0, -0.3, -0.1, -0.03, -0.01, 0.01, 1.0)
@@ -98,103 +151,20 @@ def change_maps(means: pd.DataFrame, rows: Sequence[tuple[str, str]], label: str
     means: columns protocol, reading, task, width, sparsity, mean. A row of panels for each
     (protocol, reading), a column for each task.
     """
-    tasks = list(dict.fromkeys(means.task))
-    height = 0.95 * len(rows) + 0.4
-    figure, axes = grid(len(rows), len(tasks), DOUBLE, height, sharex=True, sharey=True)
-    for row, (protocol, reading) in zip(axes, rows, strict=True):
-        of_row = means[(means.protocol == protocol) & (means.reading == reading)]
-        for ax, task in zip(row, tasks, strict=True):
-            here = of_row[(of_row.task == task) & (of_row.sparsity > 0)]
-            image = change_map(ax, here.pivot(index="width", columns="sparsity", values="mean"))
-        row[0].set_ylabel(f"{protocol},\n{reading.replace('_', ' ')}")
-    for ax, task in zip(axes[0], tasks, strict=True):
-        ax.set_title(task)
-    figure.supxlabel("sparsity asked for", fontsize=8)
-    figure.supylabel("width (hidden units)", fontsize=8)
-    panels, steps = list(chain(*axes)), LEVELS[1:-1]
-    figure.colorbar(image, ax=panels, label=label, ticks=steps, aspect=40, pad=0.01)
-    return figure
-
-
-def change_map(ax: Axes, cells: pd.DataFrame) -> AxesImage:
-    """One panel of `change_maps`: widths (index) by sparsities (columns)."""
-    norm, shades = BoundaryNorm(LEVELS, len(SHADES)), ListedColormap(SHADES)
-    image = ax.imshow(cells, norm=norm, cmap=shades, aspect="auto", origin="lower")
-    gains = np.argwhere(cells.to_numpy() >= LEVELS[-2])
-    ax.plot(gains[:, 1], gains[:, 0], "x", color="black", ms=2.5, mew=0.5)
-    ax.set_yticks(range(len(cells)), [str(width) for width in cells.index], size=6)
-    names = [f"{sparsity:g}" for sparsity in cells.columns]
-    ax.set_xticks(range(len(names)), names, size=6, rotation=90)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(True)
-    return image
-
-
-def controls(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
-    """A change by sparsity at one width: a row a protocol, a column a task, a line a control.
-
-    changes: as for `change_by_sparsity`, with the column `control`, a name of `CONTROLS`.
-    """
-    tasks = list(dict.fromkeys(changes.task))
-    height = 0.95 * len(protocols) + 0.5
-    figure, axes = grid(len(protocols), len(tasks), DOUBLE, height, sharex=True, sharey=True)
-    for row, protocol in zip(axes, protocols, strict=True):
-        of_row = changes[changes.protocol == protocol]
-        for ax, task in zip(row, tasks, strict=True):
-            for name, colour, marker, line in CONTROLS.values():
-                here = of_row[(of_row.task == task) & (of_row.control == name)]
-                style = {"color": colour, "marker": marker, "linestyle": line, "label": name}
-                line_by_sparsity(ax, here, value, **style)
-        row[0].set_ylabel(protocol)
-    return finished(figure, axes, tasks, label, None)
-
-
-def regimes(
-    changes: pd.DataFrame, rows: Sequence[tuple[str, str]], value: str, label: str
-) -> Figure:
-    """A change by sparsity at one width: a row for each (protocol, task), a column a regime.
-
-    changes: as for `change_by_sparsity`, with the columns regime and control; a line a control.
-    """
-    columns = list(dict.fromkeys(changes.regime))
-    figure, axes = grid(
-        len(rows), len(columns), DOUBLE, 0.9 * len(rows) + 0.6, sharex=True, sharey=True
-    )
-    for row, (protocol, task) in zip(axes, rows, strict=True):
-        of_row = changes[(changes.protocol == protocol) & (changes.task == task)]
-        for ax, regime in zip(row, columns, strict=True):
-            of_regime = of_row[of_row.regime == regime]
-            for control, (name, colour, marker, line) in REGIMES.items():
-                here = of_regime[of_regime.control == control]
-                style = {"color": colour, "marker": marker, "linestyle": line, "label": name}
-                line_by_sparsity(ax, here, value, **style)
-        row[0].set_ylabel(f"{task}, {protocol}")
-    return finished(figure, axes, [plain(name) for name in columns], label, None)
-
-
-def by_score(changes: pd.DataFrame, protocols: Sequence[str], value: str, label: str) -> Figure:
-    """A change by sparsity at one width of one task: a row a protocol, a column a regime.
-
-    changes: as for `regimes`, with the columns method and scope; a line for both.
-    """
-    columns = list(dict.fromkeys(changes.regime))
-    styles = Styles(dict.fromkeys(zip(changes.method, changes.scope, strict=True)), SCORES)
-    height = 1.3 * len(protocols) + 0.8
-    figure, axes = grid(len(protocols), len(columns), DOUBLE, height, sharex=True, sharey=True)
-    for row, protocol in zip(axes, protocols, strict=True):
-        for ax, regime in zip(row, columns, strict=True):
-            of_panel = changes[(changes.protocol == protocol) & (changes.regime == regime)]
-            for (method, scope), here in of_panel.groupby(["method", "scope"], sort=False):
-                colour, marker, line = styles[method, scope]
-                style = {"color": colour, "marker": marker, "linestyle": line}
-                line_by_sparsity(ax, here, value, label=f"{method}, {scope}", **style)
-        row[0].set_ylabel(protocol)
-    return finished(figure, axes, [plain(name) for name in columns], label, "score")
-
-
-def plain(name: str) -> str:
-    """A name of the tables in words."""
-    return name.replace("_", "-")
+    panels = Facets(versions(rows), means.task.unique(), 0.95 * len(rows) + 0.4)
+    for ax, here, *_ in panels.of(means[means.sparsity > 0], ["protocol", "reading"], "task"):
+        cells = here.pivot(index="width", columns="sparsity", values="mean")
+        norm, shades = BoundaryNorm(LEVELS, len(SHADES)), ListedColormap(SHADES)
+        image = heat_map(ax, cells, norm=norm, cmap=shades, origin="lower")
+        gains = np.argwhere(cells.to_numpy() >= LEVELS[-2])
+        ax.plot(gains[:, 1], gains[:, 0], "x", color="black", ms=2.5, mew=0.5)
+        ax.tick_params(labelsize=SMALL)
+        ax.tick_params(axis="x", rotation=90)
+        ax.spines[:].set_visible(True)
+    panels.figure.supxlabel("sparsity asked for")
+    panels.figure.supylabel(WIDTH)
+    panels.colour_bar(image, label, ticks=LEVELS[1:-1], aspect=40, pad=0.01)
+    return panels.figure
 
 
 def boundary(bounds: pd.DataFrame, protocols: Sequence[str], label: str) -> Figure:
@@ -202,37 +172,18 @@ def boundary(bounds: pd.DataFrame, protocols: Sequence[str], label: str) -> Figu
 
     bounds: columns protocol, task, regime, scope, highest, and low and high, which the bars span.
     """
-    tasks = list(dict.fromkeys(bounds.task))
-    kinds = [(r, scope) for scope in dict.fromkeys(bounds.scope) for r in BOUNDARY][::-1]
+    means = bounds.rename(columns={"highest": "mean"})
+    means["kind"] = means.regime.map(in_words(means.regime)) + ", " + means.scope
+    kinds = [f"{REGIMES[r].label}, {scope}" for scope in means.scope.unique() for r in REGIMES]
     height = 0.16 * len(kinds) * len(protocols) + 0.9
-    figure, axes = grid(len(protocols), len(tasks), DOUBLE, height, sharex=True, sharey=True)
-    for row, protocol in zip(axes, protocols, strict=True):
-        for ax, task in zip(row, tasks, strict=True):
-            here = bounds[(bounds.protocol == protocol) & (bounds.task == task)]
-            for each in here.itertuples():
-                y = kinds.index((each.regime, each.scope))
-                colour, marker = BOUNDARY[each.regime]
-                ax.plot(
-                    place(np.array([each.low, each.high])), [y, y], color=colour, lw=2.5, alpha=0.35
-                )
-                ax.plot(place(each.highest), y, marker, color=colour, ms=4, mew=0)
-            ax.grid(axis="x", lw=0.3)
-        row[0].set_yticks(range(len(kinds)), [f"{plain(r)}, {scope}" for r, scope in kinds], size=6)
-        row[0].set_ylabel(protocol)
-    for ax, task in zip(axes[0], tasks, strict=True):
-        ax.set_title(task)
-    axes[0][0].set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
-    axes[0][0].set_ylim(-0.6, len(kinds) - 0.4)
-    figure.supxlabel(label, fontsize=8)
-    return figure
-
-
-BOUNDARY = {
-    "one_shot": ("#555555", "o"),
-    "fine_tuned": ("#0072B2", "s"),
-    "rewound": ("#D55E00", "^"),
-}
-"""The colour and marker of a regime."""
+    panels = Facets(protocols, bounds.task.unique(), height)
+    for ax, here, *_ in panels.of(means, "protocol", "task"):
+        dots(ax, here, "kind", "mean", "regime", REGIMES, kinds, gap=0, across=True, mew=0)
+        ax.tick_params(axis="y", labelsize=SMALL)
+        ax.grid(axis="x", lw=0.3)
+        sparsity_axis(ax)
+    panels.figure.supxlabel(label)
+    return panels.figure
 
 
 def essential_sizes(means: pd.DataFrame, protocols: Sequence[str]) -> Figure:
@@ -240,62 +191,22 @@ def essential_sizes(means: pd.DataFrame, protocols: Sequence[str]) -> Figure:
 
     means: columns protocol, task, difficulty, mean, low and high (NaN for too few seeds).
     """
-    figure, [axes] = grid(1, len(protocols), DOUBLE, 2.1, sharex=True, sharey=True)
-    for ax, protocol in zip(axes, protocols, strict=True):
-        for each in means[means.protocol == protocol].itertuples():
-            known = each.task in TASKS
-            colour, marker = TASKS.get(each.task, ("0.6", "o"))
-            ax.plot([each.difficulty] * 2, [each.low, each.high], color=colour, lw=0.8)
-            ax.plot(each.difficulty, each.mean, marker, color=colour, ms=4 if known else 2.5, mew=0)
-            if known:
-                place_of_text = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 7}
-                ax.annotate(each.task, (each.difficulty, each.mean), **place_of_text)
-        ax.set_title(protocol)
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlabel("linear-probe error")
-    axes[0].set_ylabel("fewest weights that keep 95 % of F1")
-    return figure
+    panels = Facets(["fewest weights that keep 95 % of F1"], protocols, 2.1)
+    for ax, here, *_ in panels.of(means, columns="protocol"):
+        others = here[~here.task.isin(TASKS)]
+        bars(ax, others.difficulty, others, Look("", "0.6"), ms=2.5, mew=0)
+        for task, look in TASKS.items():
+            own = rows_of(here, "task", task)
+            bars(ax, own.difficulty, own, look, mew=0)
+            for each in own.itertuples():
+                at = each.difficulty, each.mean
+                ax.annotate(task, at, (4, 3), textcoords="offset points", fontsize=7)
+        ax.set(xscale="log", yscale="log")
+    return panels.finished("linear-probe error", legend="")
 
 
-def line_by_sparsity(ax: Axes, here: pd.DataFrame, value: str, **style: Any) -> None:
-    """The mean by sparsity as a line, its interval as a band; seeds as points where too few."""
-    means = here.drop_duplicates("sparsity")
-    x, colour = place(means.sparsity), style["color"]
-    ax.plot(x, means["mean"], **{"marker": "o", "ms": 2.2, "mew": 0.6, **style})
-    ax.fill_between(x, means.low, means.high, color=colour, alpha=0.2, lw=0)
-    if here.seed.nunique() < FEWEST:
-        ax.plot(place(here.sparsity), here[value], "o", color=colour, alpha=0.5, ms=2, mew=0)
-
-
-def finished(
-    figure: Figure,
-    axes: Sequence[Sequence[Axes]],
-    tasks: Sequence[str],
-    label: str,
-    title: str | None,
-) -> Figure:
-    """Titles of columns, the shared axes and one legend: with a title at the right, else on top."""
-    for ax, task in zip(axes[0], tasks, strict=True):
-        ax.set_title(task)
-    for ax in chain(*axes):
-        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
-    for row in axes:
-        low, high = row[0].get_ylim()
-        row[0].set_ylim(min(low, -SMALLEST), max(high, SMALLEST))
-    axes[0][0].set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
-    figure.supxlabel("sparsity asked for", fontsize=8)
-    figure.supylabel(label, fontsize=8)
-    handles, labels = axes[-1][0].get_legend_handles_labels()
-    if title:
-        figure.legend(handles, labels, title=title, loc="outside right center")
-    else:
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    return figure
-
-
-CLASSES = (("#0072B2", "o"), ("#E69F00", "^"))
-"""The colour and marker of the smaller digit and of the larger."""
+DIGITS = (Look("", "#0072B2", "o"), Look("", "#E69F00", "^"))
+"""The smaller digit and the larger."""
 
 
 def hidden_maps(points: pd.DataFrame) -> Figure:
@@ -303,25 +214,16 @@ def hidden_maps(points: pd.DataFrame) -> Figure:
 
     points: columns version, digit, x, y, as `measures.embedded` gives them, and silhouette.
     """
-    versions = list(dict.fromkeys(points.version))
-    figure, [axes] = grid(1, len(versions), DOUBLE, 1.75)
-    for ax, version in zip(axes, versions, strict=True):
-        here = points[points.version == version]
-        for (digit, of_digit), (colour, marker) in zip(here.groupby("digit"), CLASSES, strict=True):
-            style = {"color": colour, "ms": 2, "mew": 0, "alpha": 0.7}
-            ax.plot(of_digit.x, of_digit.y, marker, label=str(digit), **style)
-        score = here.silhouette.iloc[0]
-        ax.set_title(f"{version.replace('_', ' ')} (silhouette {score:.2f})")
+    scores = points.groupby("version", sort=False).silhouette.first()
+    titles = {v: f"{v.replace('_', ' ')} (silhouette {score:.2f})" for v, score in scores.items()}
+    panels = Facets([""], titles, 1.75, sharex=False, sharey=False)
+    for ax, here, *_ in panels.of(points, columns="version"):
+        for (digit, each), look in zip(here.groupby("digit"), DIGITS, strict=True):
+            style = {"color": look.colour, "ms": 2, "mew": 0, "alpha": 0.7, "label": str(digit)}
+            ax.plot(each.x, each.y, look.marker, **style)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(True)
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        title="digit",
-        loc="outside right center",
-        markerscale=2,
-        handletextpad=0.2,
-    )
-    return figure
+    return panels.finished(legend="right center", title="digit", markerscale=2, handletextpad=0.2)
 
 
 def counts_table(removed: pd.DataFrame) -> pd.DataFrame:
