@@ -138,9 +138,10 @@ def test_a_mark_that_cannot_be_removed_does_not_hide_what_ended_the_work(cache, 
 def test_a_file_that_cannot_be_written_is_a_sentence_though_nothing_can_be_removed(
     tmp_path, monkeypatch
 ):
-    def writer(_: object) -> None:
+    def full(_: object) -> None:
         monkeypatch.setattr(Path, "unlink", strangers.unremovable)
-        raise OSError("no such compression")
+        raise OSError("no such device")
 
-    with pytest.raises(store.UserError, match=r"^cannot write \S+x.csv: no such compression; what"):
-        store.write_with(tmp_path / "x.csv", writer)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(store.UserError, match=r"^cannot write \S+x.csv: no such device; what"):
+        store.write(tmp_path / "x.csv", b"1")

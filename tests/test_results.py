@@ -226,7 +226,7 @@ def test_networks_were_pruned_by_every_score_in_every_regime_beside_every_contro
 def test_networks_met_every_corruption_at_every_severity():
     networks = table("04_robustness/networks")
     kinds = ASKED["04_robustness"]["kinds"]
-    names = [*ASKED["04_robustness"]["corruptions"], *kinds]
+    names = [*STUDIED, *kinds]
     drawn = networks[networks.corruption.isin(names) & (networks.width > 0)]
     met = drawn.groupby(["protocol", "task", "width", "corruption"]).severity.nunique()
     assert met.unstack().shape == (3 * 5 * 11, len(names))
@@ -238,7 +238,7 @@ def test_networks_met_every_corruption_at_every_severity():
 def test_maps_were_compared_by_every_kind_under_every_condition_with_n_and_interval():
     agreement = table("05_saliency/agreement").fillna({"regime": "none", "reading": "none"})
     condition = ["protocol", "comparison", "regime", "reading", "sparsity"]
-    methods = ASKED["05_saliency"]["map_methods"]
+    methods = list(saliency.METHODS)
     whole = set(product(FIVE, methods, [*saliency.AGREEMENT, "flat"]))
     for _, rows in agreement.groupby(condition):
         met = list(rows[["task", "method", "measure"]].itertuples(index=False, name=None))
