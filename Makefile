@@ -114,7 +114,6 @@ test: $(VENV)/.installed tex ## lint, check types, run the tests and every noteb
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q tests notebooks \
 	    -n 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=600
 

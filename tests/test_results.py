@@ -19,6 +19,7 @@ from lib.measures.capacity import BUDGET
 from lib.networks.protocols import PROTOCOLS, PUBLISHED_WIDTHS
 from lib.networks.scores import SCORES as FOUR
 from lib.networks.training import points
+from lib.robustness.corruptions import STUDIED
 from lib.statistics import FEWEST
 from lib.study.parameters import NOTEBOOKS, read_profile
 from lib.tasks import PUBLISHED_ORDER as FIVE
