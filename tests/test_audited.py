@@ -100,7 +100,7 @@ def test_what_took_long_is_kept_and_not_done_again(digits, monkeypatch):
     wanted = [shard(seed=seed) for seed in (0, 1, 2)]
     options = {"criterion": pruning.STUDIED, "sparsities": SPARSITIES}
     begun: list[int] = []
-    rewinds = audited.pruning.rewound
+    rewinds = audited.pruning.rewind
 
     def stopped(*arguments):
         begun.append(len(begun))

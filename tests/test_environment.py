@@ -74,7 +74,7 @@ HASH = """
 import locale
 from lib.study import backends, shard
 assert locale.getpreferredencoding(False).upper() != "UTF-8"
-print(backends.code(), shard.code())
+print(backends.all_code(), shard.code())
 """
 
 
@@ -84,8 +84,8 @@ def test_the_hash_of_the_code_is_the_same_in_every_locale(tmp_path, language, ch
     abroad = os.environ | strangers.locale(tmp_path, language, charset) | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", HASH]
     said = subprocess.run(command, env=abroad, capture_output=True, encoding="utf-8", check=True)
-    backends.code.cache_clear()
-    assert said.stdout.split() == [backends.code(), shard.code()]
+    backends.all_code.cache_clear()
+    assert said.stdout.split() == [backends.all_code(), shard.code()]
 
 
 PLACE = {"read_text": 0, "write_text": 1, "open": 2}

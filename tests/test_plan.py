@@ -45,7 +45,7 @@ def test_the_plan_of_a_profile_is_what_a_run_of_its_notebook_leaves_in_the_store
     profile = read_profile(executed / "params" / "tiny")
     planned = {
         shard.folder: set(shard.widths)
-        for shard in plan.shards({name: profile[name] for name in EXECUTED})
+        for shard in plan.every_shard({name: profile[name] for name in EXECUTED})
     }
     stored = {
         str(path.relative_to(store.CACHE)): {
@@ -136,7 +136,7 @@ def test_the_dry_run_prints_every_protocol_and_their_sum_and_leaves_nothing(
 
 
 def test_the_extended_study_is_all_pairs_with_a_hundred_seeds():
-    wanted = plan.shards(read_profile(ROOT / "params" / "extended"))
+    wanted = plan.every_shard(read_profile(ROOT / "params" / "extended"))
     own = (study.changed("described"), study.changed("converged"))
     ours = [shard for shard in wanted if shard.protocol in own and shard.limit is None]
     assert len(ours) == 45 * 2 * 100

@@ -119,7 +119,7 @@ def test_rewinding_is_a_loop_of_training_torchs_pruning_and_the_initial_weights(
     begin, split = ready(digits, protocol, widths)
     dense = dense_of(begin, split, protocol, 5)
     rounds = list(
-        pruning.rewound(begin, dense, split, protocol, order_of(5), sparsities, by(scope))
+        pruning.rewind(begin, dense, split, protocol, order_of(5), sparsities, by(scope))
     )
     assert [each.sparsity for each in rounds] == [0, *sparsities]
     for place, width in enumerate(widths):
@@ -168,7 +168,7 @@ def test_rewound_weights_are_the_initial_ones_on_masks_of_exact_size_that_only_s
     begin, split = ready(digits, untrained, widths)
     sparsities = pruning.schedule(rounds)
     before = pruning.whole(begin)
-    for each in pruning.rewound(begin, begin, split, untrained, order_of(0), sparsities, by(scope)):
+    for each in pruning.rewind(begin, begin, split, untrained, order_of(0), sparsities, by(scope)):
         assert same(each.networks, pruning.apply(begin, each.kept))
         assert not (each.kept.layer1 & ~before.layer1).any()
         assert not (each.kept.layer2 & ~before.layer2).any()
@@ -205,7 +205,7 @@ def test_rewinding_keeps_the_highest_scores_of_the_method_that_is_asked_for(digi
     dense = dense_of(begin, split, DRAWN["described"], 0)
     for method in (name for name, each in pruning.METHODS.items() if not each.at_start):
         criterion = pruning.Criterion(method)
-        _, first = pruning.rewound(
+        _, first = pruning.rewind(
             begin, dense, split, DRAWN["described"], order_of(0), [0.5], criterion
         )
         expected = pruning.cut(dense, 0.5, criterion, rows=split.train)
@@ -215,7 +215,7 @@ def test_rewinding_keeps_the_highest_scores_of_the_method_that_is_asked_for(digi
 
 def test_a_method_that_scores_no_trained_weights_cannot_be_rewound(digits):
     begin, split = ready(digits, DRAWN["described"], [3])
-    rounds = pruning.rewound(
+    rounds = pruning.rewind(
         begin, begin, split, DRAWN["described"], order_of(0), [0.5], pruning.Criterion("snip")
     )
     with pytest.raises(UserError, match=r"'snip'.*magnitude"):
@@ -226,7 +226,7 @@ def test_a_unit_whose_output_is_pruned_stays_what_it_was(digits):
     begin, split = ready(digits, DRAWN["converged"], [2, 3, 1])
     kept = pruning.whole(begin)
     kept.layer2[torch.tensor([1, 2, 3, 4])] = False
-    end = pruning.trained(begin, kept, split, DRAWN["converged"], order_of(0))
+    end = pruning.train_masked(begin, kept, split, DRAWN["converged"], order_of(0))
     direct, _ = training.train(begin, split, DRAWN["converged"], order_of(0), kept)
     for field in FIELDS:
         torch.testing.assert_close(getattr(end, field), getattr(direct, field))
@@ -238,7 +238,7 @@ def test_what_a_round_took_stays_away_even_if_what_it_left_is_trained_to_0(digit
     falling = replace(begin, weight1=torch.arange(784.0, 0, -1).double()[:, None].expand(784, 4))
     ends = iter([replace(begin, weight1=torch.zeros(784, 4).double()), begin])
     monkeypatch.setattr(regimes, "trained", lambda *_: next(ends))
-    rounds = pruning.rewound(begin, falling, split, DRAWN["described"], order_of(0), [0.5, 0.75])
+    rounds = pruning.rewind(begin, falling, split, DRAWN["described"], order_of(0), [0.5, 0.75])
     _, half, quarter = (each.kept.layer1 for each in rounds)
     assert half[:392].all()
     assert int(quarter.sum()) == 784
@@ -250,7 +250,7 @@ def test_what_rewinding_makes_of_a_network_does_not_depend_on_its_company(digits
     begin, split = ready(digits, protocol, [2, 9, 24])
     together, lone = (
         list(
-            pruning.rewound(
+            pruning.rewind(
                 each, dense_of(each, split, protocol, 1), split, protocol, order_of(1), [0.5, 0.8]
             )
         )
@@ -270,7 +270,7 @@ def test_fine_tuning_is_training_a_pruned_network_for_so_many_more_steps(digits,
     begin, split = ready(digits, protocol, [2, 8])
     dense, _ = training.train(begin, split, protocol, order_of(0))
     kept = pruning.cut(dense, 0.5)
-    tuned = pruning.fine_tuned(dense, kept, split, protocol, order_of(2), steps=30)
+    tuned = pruning.fine_tune(dense, kept, split, protocol, order_of(2), steps=30)
     for place in range(2):
         model, masks = plain(dense, place), of_network(dense, kept, place)
         multiply(model, masks)
@@ -283,10 +283,10 @@ def test_every_training_of_a_regime_meets_the_rows_in_the_same_order(digits):
     begin, split = ready(digits, protocol, [3])
     order = order_of(4)
     once, again = (
-        pruning.trained(begin, pruning.whole(begin), split, protocol, order) for _ in range(2)
+        pruning.train_masked(begin, pruning.whole(begin), split, protocol, order) for _ in range(2)
     )
     assert same(once, again)
-    other = pruning.trained(begin, pruning.whole(begin), split, protocol, order_of(5))
+    other = pruning.train_masked(begin, pruning.whole(begin), split, protocol, order_of(5))
     assert not same(once, other)
 
 
@@ -350,11 +350,11 @@ def test_regimes_and_controls_of_a_run_train_as_one_population(digits):
     protocol = DRAWN["described"]
     begin, split = ready(digits, protocol, [4, 8])
     masks = [pruning.cut(begin, 0.5), pruning.cut(begin, 0.9)]
-    both = pruning.trained(
+    both = pruning.train_masked(
         stack([begin, begin]), pruning.stacked(masks), split, protocol, order_of(0)
     )
     for place, kept in enumerate(masks):
-        alone = pruning.trained(begin, kept, split, protocol, order_of(0))
+        alone = pruning.train_masked(begin, kept, split, protocol, order_of(0))
         part = both.select([2 * place, 2 * place + 1])
         for field in FIELDS:
             torch.testing.assert_close(getattr(part, field), getattr(alone, field))

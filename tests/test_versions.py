@@ -42,8 +42,8 @@ def test_pruned_networks_score_what_the_tables_of_notebook_03_say(run, regime):
 @pytest.mark.parametrize("regime", ["fine_tuned", "rewound"])
 def test_what_is_trained_on_is_trained_once(run, regime, monkeypatch):
     first = versions.pruned_networks(run, regime, SPARSITIES, STEPS)
-    monkeypatch.setattr(audited.pruning, "rewound", None)
-    monkeypatch.setattr(audited.pruning, "fine_tuned", None)
+    monkeypatch.setattr(audited.pruning, "rewind", None)
+    monkeypatch.setattr(audited.pruning, "fine_tune", None)
     again = versions.pruned_networks(run, regime, SPARSITIES, STEPS)
     for one, other in zip(first, again, strict=True):
         assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in FIELDS)

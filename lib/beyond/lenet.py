@@ -52,7 +52,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Rows:
+class SplitRows:
     """The images of both files, float (rows, 784), their labels, and how training is divided.
 
     train, held_out: places in the training file.
@@ -71,7 +71,7 @@ class Rows:
 
 
 @lru_cache(maxsize=1)
-def rows(recipe: Recipe, seed: int) -> Rows:
+def rows(recipe: Recipe, seed: int) -> SplitRows:
     """The rows of a seed, which draws those that are held out."""
     data = datasets.load(recipe.dataset)
     images = {part: datasets.pixels(each[: recipe.limit]) for part, each in data.images.items()}
@@ -79,7 +79,7 @@ def rows(recipe: Recipe, seed: int) -> Rows:
     places = torch.randperm(
         len(labels["train"]), generator=generator(recipe.dataset, "lenet", "split", seed)
     )
-    return Rows(images, labels, places[recipe.held_out :], places[: recipe.held_out])
+    return SplitRows(images, labels, places[recipe.held_out :], places[: recipe.held_out])
 
 
 class Affine(torch.autograd.Function):
@@ -145,7 +145,7 @@ def accuracy(state: State, images: Tensor, labels: Tensor) -> float:
 
 
 def train(
-    start: State, kept: Masks, digits: Rows, recipe: Recipe, order: torch.Generator
+    start: State, kept: Masks, digits: SplitRows, recipe: Recipe, order: torch.Generator
 ) -> tuple[State, dict[str, Any]]:
     """Train on masks from some weights: the network of the best epoch, and facts about it.
 

@@ -49,13 +49,13 @@ def gathered(batches: Sequence[Batch]) -> Batch:
 
 def train(run: Run, begin: Batch) -> Batch:
     """A batch trained on its masks by the run's protocol."""
-    end = pruning.trained(begin.networks, begin.kept, *training(run.shard))
+    end = pruning.train_masked(begin.networks, begin.kept, *training(run.shard))
     return replace(begin, networks=end)
 
 
 def fine_tune(run: Run, found: Batch, steps: int) -> Batch:
     """A batch of trained networks, trained on its masks for so many steps more."""
-    tuned = pruning.fine_tuned(found.networks, found.kept, *training(run.shard), steps)
+    tuned = pruning.fine_tune(found.networks, found.kept, *training(run.shard), steps)
     return replace(found, networks=tuned)
 
 
@@ -67,7 +67,7 @@ def training(shard: Shard) -> tuple[Split, Protocol, torch.Generator]:
 def rounds(run: Run, sparsities: Sequence[float], criterion: Criterion) -> Iterator[Round]:
     """Rewinding a run's networks, about a fifth a round, through the rising `sparsities`."""
     begin, levels = run.shard.initial(), pruning.through(sparsities)
-    return pruning.rewound(begin, run.networks, *training(run.shard), levels, criterion)
+    return pruning.rewind(begin, run.networks, *training(run.shard), levels, criterion)
 
 
 def other_masks(run: Run, networks: Population, sparsity: float, kept: Masks) -> list[Batch]:

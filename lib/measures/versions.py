@@ -45,5 +45,5 @@ def fine_tune(run: Run, sparsities: Sequence[float], steps: int) -> Population:
     masks = pruning.cuts(run.networks, sparsities, pruning.STUDIED)
     begin, kept = stack([run.networks] * len(masks)), pruning.stacked(masks)
     split, protocol = run.shard.split, run.shard.protocol
-    tuned = pruning.fine_tuned(begin, kept, split, protocol, run.shard.order(), steps)
+    tuned = pruning.fine_tune(begin, kept, split, protocol, run.shard.order(), steps)
     return pruning.apply(tuned, kept)

@@ -44,12 +44,12 @@ def point(logits: Tensor, labels: Tensor, part: str) -> Curves:
     return {f"{name}_{part}": value for name, value in values.items()}
 
 
-def kept(found: Curves) -> Curves:
+def copied(found: Curves) -> Curves:
     """A point of the curves that no later step overwrites."""
     return {name: values.clone() for name, values in found.items()}
 
 
-def joined(found: list[Curves]) -> Curves:
+def as_curves(found: list[Curves]) -> Curves:
     """Points as curves."""
     return {name: torch.stack([each[name] for each in found]) for name in found[0]}
 
@@ -74,10 +74,10 @@ def full_batches(
     found: list[Curves] = []
     for number, rate in enumerate([*protocol.learning_rates, None]):
         if number in stops:
-            yield number, joined([*found, point(layers.logits(inputs), rows.labels, "train")])
+            yield number, as_curves([*found, point(layers.logits(inputs), rows.labels, "train")])
         if rate is not None:
             set_rate(optimiser, rate)
-            found.append(kept(step()))
+            found.append(copied(step()))
 
 
 def mini_batches(
@@ -105,7 +105,7 @@ def mini_batches(
                 | point(layers.logits(held_out), split.held_out.labels, "val")
             )
             met.clear()
-    yield protocol.steps, joined(found)
+    yield protocol.steps, as_curves(found)
 
 
 def batches(rows: Rows, size: int, order: torch.Generator) -> Iterator[Tensor]:

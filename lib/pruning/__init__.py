@@ -22,7 +22,7 @@ from lib.pruning.masking import (
     stacked,
     whole,
 )
-from lib.pruning.regimes import Round, fine_tuned, rewound, schedule, through, trained
+from lib.pruning.regimes import Round, fine_tune, rewind, schedule, through, train_masked
 from lib.pruning.scoring import METHODS, PruningMethod
 from lib.pruning.sizes import (
     actual_sparsity,

@@ -1,7 +1,7 @@
 """When weights go, and what is trained after: the regimes beside pruning in one shot.
 
 Pruning in one shot is `lib.pruning.prune` of trained networks. Pruning at the start (SNIP, SynFlow,
-random masks) and every control is `trained` on masks from some initial networks. Each training
+random masks) and every control is `train_masked` on masks from some initial networks. Each training
 meets the rows in the same order, the one that `order` has ready: what a network becomes does not
 depend on its company.
 """
@@ -55,7 +55,7 @@ def through(levels: Sequence[float], share: float = 0.2) -> list[float]:
     return found
 
 
-def trained(
+def train_masked(
     initial: Population, kept: Masks, split: Split, protocol: Protocol, order: torch.Generator
 ) -> Population:
     """Networks trained on masks from these initial weights.
@@ -81,7 +81,7 @@ def trained(
     return replace(begin, weight1=weight1, bias1=bias1, weight2=weight2, bias2=end.bias2)
 
 
-def fine_tuned(
+def fine_tune(
     networks: Population,
     kept: Masks,
     split: Split,
@@ -93,10 +93,10 @@ def fine_tuned(
 
     The protocol's schedule holds here too: one cycle is as long as these steps.
     """
-    return trained(networks, kept, split, replace(protocol, steps=steps), order)
+    return train_masked(networks, kept, split, replace(protocol, steps=steps), order)
 
 
-def rewound(
+def rewind(
     initial: Population,
     dense: Population,
     split: Split,
@@ -121,5 +121,5 @@ def rewound(
     for sparsity in sparsities:
         found = scores(networks, criterion.method, rows=split.train).within(kept)
         kept = masks(initial, ranked(networks, found, criterion.scope), sparsity)
-        networks = trained(initial, kept, split, protocol, order)
+        networks = train_masked(initial, kept, split, protocol, order)
         yield Round(sparsity, kept, networks)

@@ -122,7 +122,7 @@ def sender(function: Callable[..., Any], machine: Machine) -> Iterator[Send]:
         yield partial(to_processes, function, effective_n_jobs(machine.jobs))
         return
     with connected(machine.scheduler) as client, marked() as mark:
-        yield partial(to_cluster, client, partial(on_worker, function, code(), mark))
+        yield partial(to_cluster, client, partial(on_worker, function, all_code(), mark))
 
 
 def insistent(send: Send, tasks: Tasks, resent: int = RESENT) -> Iterator[Done]:
@@ -256,7 +256,7 @@ def marked() -> Iterator[Path]:
 
 
 @lru_cache
-def code() -> str:
+def all_code() -> str:
     """The hash of all code in `lib` and of the versions it stands on, taken once a process."""
     files = store.code_hash(sorted((ROOT / "lib").rglob("*.py")))
     return store.digest(files, torch.__version__, np.__version__)
@@ -272,7 +272,7 @@ def on_worker(function: Callable[..., Any], expected: str, mark: Path, *argument
     worker = get_worker()
     if worker.state.nthreads != 1:
         wrong = f"runs {worker.state.nthreads} tasks at once: start it with --nthreads 1"
-    elif code() != expected:
+    elif all_code() != expected:
         wrong = (
             "has other code in lib, or another version of torch or numpy, than this process: start"
             " it anew from the same checkout and virtual environment"

@@ -45,7 +45,7 @@ def within(value: object) -> Iterator[Shard]:
             yield from within(each)
 
 
-def shards(profile: Mapping[str, Mapping[str, Any]]) -> list[Shard]:
+def every_shard(profile: Mapping[str, Mapping[str, Any]]) -> list[Shard]:
     """Each shard that the notebooks of a profile have trained, once, with all its widths."""
     widths: dict[Shard, set[int]] = {}
     for notebook, settings in profile.items():
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> None:
     wanted = [
         shard
         for name in names
-        for shard in shards({n: {**s, "dataset": name} for n, s in profile.items()})
+        for shard in every_shard({n: {**s, "dataset": name} for n, s in profile.items()})
     ]
     where = {name: profile["02_capacity"][name] for name in ("device", "scheduler")}
     wanted = placed(wanted, Machine(**where))
