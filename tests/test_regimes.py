@@ -118,9 +118,7 @@ def test_rewinding_is_a_loop_of_training_torchs_pruning_and_the_initial_weights(
     protocol, widths, sparsities = DRAWN[name], [3, 8], pruning.schedule(4, 0.5)
     begin, split = ready(digits, protocol, widths)
     dense = dense_of(begin, split, protocol, 5)
-    rounds = list(
-        pruning.rewind(begin, dense, split, protocol, order_of(5), sparsities, by(scope))
-    )
+    rounds = list(pruning.rewind(begin, dense, split, protocol, order_of(5), sparsities, by(scope)))
     assert [each.sparsity for each in rounds] == [0, *sparsities]
     for place, width in enumerate(widths):
         masks = [torch.ones(width, 784).double(), torch.ones(1, width).double()]
