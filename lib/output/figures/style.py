@@ -73,7 +73,9 @@ def words(name: Any) -> str:
     """A name of the tables in words; of several, one after another."""
     if isinstance(name, tuple):
         return ", ".join(map(words, name))
-    return f"{name:g}" if isinstance(name, float) else str(name).replace("_", " ")
+    if isinstance(name, float):
+        return f"{name:g}"
+    return str(name).replace("_", " ").replace("gaussian", "Gaussian")
 
 
 def written(names: Iterable[Any]) -> dict[Any, str]:
