@@ -1,4 +1,4 @@
-"""What low-capacity networks can do: subject, networks, treatments, judgement."""
+"""What low-capacity networks can do: README says which folder holds what."""
 
 from pathlib import Path
 

@@ -1,7 +1,9 @@
 """Tables of one run: what is asked of its networks, one row a network and condition.
 
-Each measure takes a run and returns a table whose column `network` is the network's place in it.
-Scores are taken on the rows that the protocol names: the held-out 20 % or the official test file.
+A measure takes a run and yields tables whose column `network` is the network's place in it; others
+here take such a table and sum it up. A module whose tables are kept names in `RESTS_ON` the files
+that they rest on. Scores are taken on the rows that the protocol names: the held-out 20 % or the
+official test file.
 """
 
 from lib.measures.agreement import COMPARED, agreement, agreement_summary, corrupted_maps

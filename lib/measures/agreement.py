@@ -20,6 +20,13 @@ from lib.robustness.corruptions import SEVERITIES, amount, corrupt
 from lib.statistics import summary
 from lib.study import Run, Shard
 
+RESTS_ON = (
+    *("measures/audited.py", "measures/base.py", "measures/maps.py", "measures/permuted.py"),
+    *("measures/versions.py", "networks/neurons.py", "networks/perturbed.py"),
+    *("pruning", "robustness/corruptions.py", "robustness/moved.py", "robustness/overlaid.py"),
+    *("robustness/pixelwise.py", "saliency", "statistics"),
+)
+
 
 def agreement(
     run: Run,

@@ -14,6 +14,12 @@ from lib.robustness.corruptions import SEVERITIES, amount, corrupt
 from lib.study import IDENTITY, Run
 from lib.tasks import datasets
 
+RESTS_ON = (
+    *("measures/base.py", "networks/neurons.py", "networks/perturbed.py", "pruning"),
+    *("robustness/corruptions.py", "robustness/moved.py", "robustness/overlaid.py"),
+    "robustness/pixelwise.py",
+)
+
 
 def corrupted(run: Run, corruptions: Sequence[str]) -> Frames:
     """Every score by corruption and severity, 0 (clean) to 5.

@@ -26,6 +26,8 @@ from lib.pruning import Criterion
 from lib.study import IDENTITY, Run
 from lib.tasks import Rows
 
+RESTS_ON = ("measures/base.py", "networks/neurons.py", "pruning")
+
 
 def pruned(run: Run, sparsities: Sequence[float], criteria: Sequence[Criterion]) -> Frames:
     """One-shot pruning at each sparsity, sparsity 0 (dense) first, by every criterion.

@@ -1,6 +1,6 @@
 """What each notebook may be given: the contract of parameters, said once, a model a notebook.
 
-A name means the same in every notebook. Whatever a parameter is held against stands above it.
+A name is of one type in every notebook. Whatever a parameter is held against stands above it.
 """
 
 from collections import Counter

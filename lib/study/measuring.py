@@ -111,14 +111,23 @@ def folder_of(shard: Shard, function: Callable[..., Any], options: Mapping[str, 
     return f"{shard.folder}-{store.digest(*facts)}".replace("networks/", "tables/", 1)
 
 
+EVERYTHING = (
+    *("measures", "networks", "pruning", "robustness", "saliency", "statistics", "tasks"),
+    "seeds.py",
+)
+"""What a kept result may rest on at most."""
+
+
 def rests_on(function: Callable[..., Any]) -> tuple[str, ...]:
     """The files that decide what a kept result is, beside the networks' own.
 
-    Its module, and what that names in `RESTS_ON`: files of lib, and folders with all in them.
+    The function's module, and what that names in `RESTS_ON`: files of lib, and folders with all in
+    them. A module that names nothing rests on `EVERYTHING`: it is always right, and remade more
+    often.
     """
     module = sys.modules[function.__module__]
     own = Path(str(module.__file__)).resolve()
     return (
         str(own.relative_to(ROOT / "lib") if own.is_relative_to(ROOT / "lib") else own),
-        *getattr(module, "RESTS_ON", ()),
+        *getattr(module, "RESTS_ON", EVERYTHING),
     )
