@@ -6,7 +6,7 @@ least change that is enough, and `lipschitz` how fast a logit can change.
 """
 
 from lib.robustness.adversary.attacks import fgsm, pgd, withstood
-from lib.robustness.adversary.bounds import SLACK, interval_bounds, margin_bounds, problems
+from lib.robustness.adversary.bounds import SLACK, margin_bounds, problems
 from lib.robustness.adversary.branching import BROKEN, ROBUST, UNDECIDED, decide
 from lib.robustness.adversary.exact import Minimum, brackets, minimum
 from lib.robustness.adversary.lipschitz import constants

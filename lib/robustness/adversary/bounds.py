@@ -183,16 +183,6 @@ def margin_bounds(networks: Population, rows: Rows, region: Region, steps: int =
     )
 
 
-def interval_bounds(networks: Population, rows: Rows, region: Region) -> Tensor:
-    """The looser bound that has each unit at its own worst: float64 (networks, rows)."""
-    found = []
-    for one in problems(networks, rows, region):
-        least, most = (one.centre - one.reach).relu(), (one.centre + one.reach).relu()
-        worst = torch.where(one.weights > 0, least, most)
-        found.append(one.bias + (one.weights * worst).sum(1))
-    return torch.stack(found)
-
-
 def problems(networks: Population, rows: Rows, region: Region) -> list[Problem]:
     """A problem for each network. Raises `UserError` for images of another size."""
     check_images(networks, rows.images)
