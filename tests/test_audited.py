@@ -108,7 +108,7 @@ def test_what_took_long_is_kept_and_not_done_again(digits, monkeypatch):
             raise KeyboardInterrupt
         return rewinds(*arguments)
 
-    monkeypatch.setattr(audited.pruning, "rewound", stopped)
+    monkeypatch.setattr(audited.pruning, "rewind", stopped)
     with pytest.raises(KeyboardInterrupt):
         study.table(wanted, measures.rewound, keep=True, **options)
     found = study.table(wanted, measures.rewound, keep=True, **options)

@@ -146,7 +146,7 @@ def test_a_worker_with_other_code_or_another_cache_is_refused(
 ):
     machine = use("dask")
     if what == "code":
-        monkeypatch.setattr(backends, "code", value)
+        monkeypatch.setattr(backends, "all_code", value)
     else:
         monkeypatch.setattr(store, "CACHE", tmp_path / value)
     with pytest.raises(UserError, match=rf"^the Dask worker tcp://\S+ {said}"):

@@ -235,7 +235,7 @@ def test_what_a_round_took_stays_away_even_if_what_it_left_is_trained_to_0(digit
     begin, split = ready(digits, DRAWN["described"], [4])
     falling = replace(begin, weight1=torch.arange(784.0, 0, -1).double()[:, None].expand(784, 4))
     ends = iter([replace(begin, weight1=torch.zeros(784, 4).double()), begin])
-    monkeypatch.setattr(regimes, "trained", lambda *_: next(ends))
+    monkeypatch.setattr(regimes, "train_masked", lambda *_: next(ends))
     rounds = pruning.rewind(begin, falling, split, DRAWN["described"], order_of(0), [0.5, 0.75])
     _, half, quarter = (each.kept.layer1 for each in rounds)
     assert half[:392].all()
