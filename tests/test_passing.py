@@ -57,6 +57,14 @@ def test_what_is_there_is_not_trained_again_and_what_is_missing_is_trained_once(
     assert not any(study.missing_widths(trained_for(steps)) for steps in (4, 10, 20))
 
 
+def test_of_a_group_only_what_no_other_run_has_trained_meanwhile_is_trained(digits, steps_taken):
+    group = [trained_for(steps) for steps in (4, 10, 25)]
+    study.train([group[2]])
+    trained.train_shards(group[2], group)
+    assert steps_taken == [25, 10]
+    assert not any(map(study.missing_widths, group))
+
+
 @pytest.mark.parametrize("changes", [{"learning_rate": 0.1}, {"scale": 0.036}])
 def test_another_training_passes_nothing(digits, steps_taken, changes):
     study.train([trained_for(4), trained_for(10, **changes)])

@@ -74,15 +74,16 @@ def missing_widths(shard: Shard) -> list[int]:
 def train_shards(longest: Shard, group: Sequence[Shard]) -> None:
     """Train the networks of a group that the store does not hold, and put them into it.
 
-    longest: the last of the group, whose training passes through the others. Another run on the
-    same store may have trained them since they were found missing.
+    longest: the last of the group, by which it is called. Another run on the same store may have
+    trained any of them since they were found missing.
     """
-    missing = {shard: missing_widths(shard) for shard in group}
-    widths = sorted({width for each in missing.values() for width in each})
-    if not widths:
+    missing = {shard: widths for shard in group if (widths := missing_widths(shard))}
+    if not missing:
         return
-    wanted = {shard.protocol.steps: shard for shard in group if missing[shard]}
-    for steps, networks, curves in train_networks(replace(longest, widths=tuple(widths)), wanted):
+    widths = sorted({width for each in missing.values() for width in each})
+    wanted = {shard.protocol.steps: shard for shard in missing}
+    through = replace(wanted[max(wanted)], widths=tuple(widths))
+    for steps, networks, curves in train_networks(through, wanted):
         tensors = {name: getattr(networks, name) for name in FIELDS}
         tensors |= {f"curve.{name}": values for name, values in curves.items()}
         name = "w" + "-".join(map(str, widths))
