@@ -115,9 +115,18 @@ def lacking(columns: Iterable[str]) -> set[str]:
 
 
 def results(folder: Path) -> dict[str, list[str]]:
-    """The columns of every table of results under a folder, by its path: a CSV without a figure."""
-    paths = [path for path in folder.rglob("*.csv") if not path.with_suffix(".pdf").is_file()]
-    return {str(path.relative_to(folder)): list(pd.read_csv(path, nrows=0)) for path in paths}
+    """The columns of every table of results under a folder, by its path: a CSV without a figure.
+
+    Compressed or not, by its plain name.
+    """
+    names = {
+        path: str(path.relative_to(folder)).removesuffix(".gz") for path in folder.rglob("*.csv*")
+    }
+    return {
+        name: list(pd.read_csv(path, nrows=0))
+        for path, name in names.items()
+        if not (folder / name).with_suffix(".pdf").is_file()
+    }
 
 
 def test_a_table_without_one_of_the_scores_is_noticed():
